@@ -1,0 +1,47 @@
+# Every target bootstraps itself: Python 3.11+ (with pip and venv) is all a fresh machine needs.
+# PYTHON=python3.13 make test   picks another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ONLY ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench soak format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml inference/pyproject.toml constraints.txt scripts/bootstrap
+	@scripts/bootstrap "$(PYTHON)" "$(VENV)"
+
+demo: $(READY) ## train, deploy, invoke, canary and price a model, then stop (under three minutes)
+	@$(BIN)/python examples/demo.py
+
+up: $(READY) ## run the platform in the foreground on http://127.0.0.1:9000
+	@$(BIN)/lambent up
+
+test: $(READY) ## every test (under 15 minutes on two cores)
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY) ## format, lint, types, floor plan and the fast tests (about a minute)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -n 2 --dist loadgroup -q -m "not slow"
+
+format: $(READY) ## format and fix what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure against the peers; ONLY=name runs one; writes benchmarks/results.json
+	@$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+soak: $(READY) ## fuzz and long runs (SECONDS_EACH=60 by default)
+	@$(BIN)/python scripts/soak.py
+
+clean: ## remove what the targets made here (deployed functions live in the data directory, not here)
+	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/.work dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

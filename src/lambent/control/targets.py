@@ -1,0 +1,91 @@
+"""What the engine must know to run a function: immutable, complete, pushed by `control`.
+
+The hot path never asks the store. Whenever something that matters to running changes, `control`
+builds a new `FunctionTargets` and hands it to its `TargetListener` (the engine's routing table).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+LATEST = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTarget:
+    """One runnable function version ($LATEST or a number).
+
+    `generation` changes whenever running environments must not serve it any more (code or
+    configuration changed); environments are pooled by (`arn`, `generation`).
+    """
+
+    account: str
+    region: str
+    function_name: str
+    version: str
+    function_arn: str
+    """Unqualified."""
+    generation: str
+    runtime: str | None
+    """None for a container image."""
+    handler: str | None
+    architecture: str
+    code_path: Path
+    """The unpacked package; the sandbox shows it at /var/task."""
+    layer_paths: tuple[Path, ...]
+    """Unpacked layers in order; merged at /opt."""
+    environment: Mapping[str, str]
+    memory_mb: int
+    timeout_s: int
+    ephemeral_mb: int
+    role_arn: str
+    log_group: str
+    log_format: Literal["Text", "JSON"] = "Text"
+    application_log_level: str | None = None
+    system_log_level: str | None = None
+    tracing_mode: str = "PassThrough"
+    snap_start: bool = False
+    state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
+    state_reason: str | None = None
+    runtime_version_arn: str = ""
+
+    @property
+    def arn(self) -> str:
+        """Qualified: `…:function:name:version`."""
+        return f"{self.function_arn}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class AliasTarget:
+    """An alias: its own version, and at most one other with the share of calls that it gets."""
+
+    name: str
+    version: str
+    additional: tuple[tuple[str, float], ...] = ()
+    """(version, weight in 0..1); the alias's own version gets the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTargets:
+    """Everything runnable of one function."""
+
+    account: str
+    region: str
+    name: str
+    arn: str
+    """Unqualified."""
+    reserved_concurrency: int | None
+    versions: Mapping[str, VersionTarget]
+    """By version, `$LATEST` included."""
+    aliases: Mapping[str, AliasTarget] = field(default_factory=dict)
+
+
+class TargetListener(Protocol):
+    """Whoever must know what is runnable: the engine's routing table."""
+
+    def function_changed(self, targets: FunctionTargets) -> None: ...
+
+    def function_deleted(self, account: str, region: str, name: str) -> None: ...

@@ -1,0 +1,200 @@
+"""Every error that lambent raises on purpose.
+
+    LambentError
+    ├── ConfigurationError            a setting that cannot be honoured; says which and how to mend it
+    ├── SandboxError                  the host could not make or keep a sandbox; `fix` says what to do
+    └── AwsError                      what an AWS client must see; `api/errors.py` alone renders it
+        ├── ValidationException               400  {"message"} only, as AWS's edge answers
+        ├── InvalidParameterValue             400
+        ├── InvalidRequestContent             400
+        ├── AccessDenied                      403
+        ├── UnrecognizedClient                403
+        ├── InvalidSignature                  403
+        ├── ResourceNotFound                  404  body says `Message`
+        ├── ResourceConflict                  409
+        ├── ResourceNotReady                  502
+        ├── PreconditionFailed                412
+        ├── RequestEntityTooLarge             413  {"message"} only
+        ├── RequestTooLarge                   413
+        ├── UnsupportedMediaType              415
+        ├── TooManyRequests                   429  carries AWS's throttle `reason`
+        ├── CodeStorageExceeded               400
+        ├── PolicyLengthExceeded              400
+        ├── ProvisionedConcurrencyNotFound    404
+        ├── InvalidRuntime                    502
+        ├── InvalidZipFile                    502
+        ├── ServiceException                  500
+        └── NotAvailable                      501  an operation of the model that is not built yet
+
+The wire facts are LAMBDA.md's "Wire and error shapes" (AWS Lambda API reference, Common errors).
+Rules raise; nothing catches one of these to hide it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+
+class LambentError(Exception):
+    """The root; never raised itself."""
+
+
+class ConfigurationError(LambentError):
+    """A setting that cannot be honoured."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class SandboxError(LambentError):
+    """The host could not make or keep a sandbox.
+
+    `code` is stable (`SANDBOX_UNAVAILABLE`, …), `fix` a command or setting that helps.
+    """
+
+    def __init__(self, message: str, *, code: str = "SANDBOX_UNAVAILABLE", fix: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.fix = fix
+
+
+class AwsError(LambentError):
+    """What an AWS client must see: a code, an HTTP status, a message.
+
+    `typed` says whether the body carries `Type`; `message_key` is how AWS spells the message there.
+    """
+
+    code: ClassVar[str] = "ServiceException"
+    status: ClassVar[int] = 500
+    type: ClassVar[Literal["User", "Service"]] = "User"
+    typed: ClassVar[bool] = True
+    message_key: ClassVar[Literal["message", "Message"]] = "message"
+
+    def __init__(self, message: str | None, **members: str | int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.members = members
+        """Further members of the modelled error, by their AWS names, such as `Reason`."""
+
+
+class ValidationException(AwsError):  # noqa: N818  AWS's name
+    """The request breaks a constraint of the model; answered without `Type`."""
+
+    code, status, typed = "ValidationException", 400, False
+
+
+class InvalidParameterValue(AwsError):  # noqa: N818  named after AWS's InvalidParameterValueException
+    code, status = "InvalidParameterValueException", 400
+
+
+class UntypedInvalidParameterValue(InvalidParameterValue):
+    """The same without `Type`: LAMBDA.md 2 lists where AWS leaves it out."""
+
+    typed = False
+
+
+class InvalidRequestContent(AwsError):  # noqa: N818
+    code, status = "InvalidRequestContentException", 400
+
+
+class AccessDenied(AwsError):  # noqa: N818
+    code, status, typed = "AccessDeniedException", 403, False
+
+
+class UnrecognizedClient(AwsError):  # noqa: N818
+    code, status, typed = "UnrecognizedClientException", 403, False
+
+
+class InvalidSignature(AwsError):  # noqa: N818
+    code, status, typed = "InvalidSignatureException", 403, False
+
+
+class MissingAuthenticationToken(AwsError):  # noqa: N818
+    code, status, typed = "MissingAuthenticationTokenException", 403, False
+
+
+class UnknownOperation(AwsError):  # noqa: N818
+    """No operation of the model has this method and path."""
+
+    code, status, typed = "UnknownOperationException", 404, False
+
+
+class ResourceNotFound(AwsError):  # noqa: N818
+    code, status, message_key = "ResourceNotFoundException", 404, "Message"
+
+
+class ResourceConflict(AwsError):  # noqa: N818
+    code, status = "ResourceConflictException", 409
+
+
+class ResourceNotReady(AwsError):  # noqa: N818
+    code, status = "ResourceNotReadyException", 502
+
+
+class PreconditionFailed(AwsError):  # noqa: N818
+    code, status = "PreconditionFailedException", 412
+
+
+class RequestEntityTooLarge(AwsError):  # noqa: N818
+    """The whole request passes the front door's limit; AWS answers without `Type`."""
+
+    code, status, typed = "RequestEntityTooLargeException", 413, False
+
+
+class RequestTooLarge(AwsError):  # noqa: N818
+    """An invoke payload passes 6 MB, or 1 MB for an event."""
+
+    code, status = "RequestTooLargeException", 413
+
+
+class UnsupportedMediaType(AwsError):  # noqa: N818
+    code, status = "UnsupportedMediaTypeException", 415
+
+
+class TooManyRequests(AwsError):  # noqa: N818
+    """A throttle. `reason` is AWS's `Reason`; `retry_after_s` becomes the Retry-After header."""
+
+    code, status = "TooManyRequestsException", 429
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message, Reason=reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class CodeStorageExceeded(AwsError):  # noqa: N818
+    code, status = "CodeStorageExceededException", 400
+
+
+class PolicyLengthExceeded(AwsError):  # noqa: N818
+    code, status = "PolicyLengthExceededException", 400
+
+
+class ProvisionedConcurrencyNotFound(AwsError):  # noqa: N818
+    code, status = "ProvisionedConcurrencyConfigNotFoundException", 404
+
+
+class InvalidRuntime(AwsError):  # noqa: N818
+    """The function's runtime has no interpreter on this machine; the message says what to install."""
+
+    code, status, type = "InvalidRuntimeException", 502, "Service"
+
+
+class InvalidZipFile(AwsError):  # noqa: N818
+    code, status = "InvalidZipFileException", 502
+
+
+class ServiceException(AwsError):  # noqa: N818
+    """Our own failure: the client may retry."""
+
+    code, status, type = "ServiceException", 500, "Service"
+
+
+class NotAvailable(AwsError):  # noqa: N818
+    """An operation of the model that this version does not serve yet."""
+
+    code, status, type = "NotImplementedException", 501, "Service"
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"{operation} is not available in this version of lambent")

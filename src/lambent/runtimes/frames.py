@@ -1,0 +1,45 @@
+"""The channel: the frames between the engine and our managed runtimes.
+
+A Unix stream socket pair, one per runtime process; the runtime finds its end at descriptor 3
+(`CHANNEL_FD`). A frame is a 4-byte big-endian length of what follows, a 1-byte kind, a body:
+
+    server → runtime
+      INVOKE   2-byte big-endian header length, header, payload (JSON, as the caller sent it).
+               header: UTF-8 fields joined by newlines, in this order:
+               request id, deadline (ms since the epoch), invoked function ARN, trace header,
+               tenant id, client context (JSON or empty), Cognito identity (JSON or empty)
+    runtime → server
+      READY        Init is over, the handler is loaded; empty body
+      INIT_ERROR   Init failed: the error document (JSON); the runtime then exits with status 1
+      RESPONSE     the handler's return value as JSON
+      ERROR        the handler failed: the error document (JSON)
+
+Logs do not travel here. Descriptors 1 and 2 are one pipe (so the order is kept); a log record with
+several lines is one message there if framed as `LOG_MAGIC`, 4-byte big-endian length, 8-byte
+big-endian microseconds since the epoch, text. This is what AWS's own runtime client writes to the
+descriptor in `_LAMBDA_TELEMETRY_LOG_FD`, which we give the same pipe. Anything else is split at
+newlines. The runtime flushes before RESPONSE, ERROR and INIT_ERROR, so that the server, which
+drains the pipe when it reads those, has all of an invoke's output before its END line.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+CHANNEL_FD: Final = 3
+
+INVOKE: Final = 1
+READY: Final = 16
+INIT_ERROR: Final = 17
+RESPONSE: Final = 18
+ERROR: Final = 19
+
+LOG_MAGIC: Final = b"\xa5\x5a\x00\x03"
+
+_PREFIX = struct.Struct(">IBH")
+
+
+def encode_invoke(header: bytes, payload: bytes) -> bytes:
+    """One INVOKE frame; `header` is the newline-joined fields."""
+    return _PREFIX.pack(3 + len(header) + len(payload), INVOKE, len(header)) + header + payload
