@@ -119,7 +119,7 @@ def load(
         ) from None
     if not settings.loopback and settings.auth == "any":
         raise ConfigurationError(
-            f"binding to {settings.host} with auth = \"any\" would let anyone on the network run code here",
+            f'binding to {settings.host} with auth = "any" would let anyone on the network run code here',
             fix='set auth = "sigv4" with auth_keys, or keep host = "127.0.0.1"',
         )
     if settings.auth == "sigv4" and not settings.auth_keys:

@@ -1,0 +1,1 @@
+"""The front door: app → route → parse → validate → auth → operations → serialise."""

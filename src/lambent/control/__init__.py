@@ -1,0 +1,1 @@
+"""What exists, and the rules about it: no HTTP, no SQL."""

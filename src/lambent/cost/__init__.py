@@ -1,0 +1,1 @@
+"""Prices, billing and estimates, in picodollars."""

@@ -1,0 +1,1 @@
+"""Package, deploy and roll out; speaks boto3 only."""

@@ -1,0 +1,1 @@
+"""What runs: dispatcher, routing, admission, pool, environment and the runtime transports."""

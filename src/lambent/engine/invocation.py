@@ -3,19 +3,20 @@
 Every way to run a function (API, URL, event source, async retry) makes an `Invocation` and hands
 it to `Dispatcher.invoke`. Answers come through plain callbacks, on the event loop, exactly once:
 the hot path makes no task and no future. `Dispatcher.call` wraps the same in an awaitable.
+Both are msgspec Structs because one is made per invoke, and those are made in C.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from lambent.errors import LambentError
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a function made of an invoke. An error *of the function* is an outcome, not an exception."""
 
     payload: bytes
@@ -34,8 +35,7 @@ class Outcome:
     executed_arn: str = ""
 
 
-@dataclass(slots=True)
-class Invocation:
+class Invocation(msgspec.Struct):
     """One request to run a function."""
 
     request_id: str

@@ -1,0 +1,1 @@
+"""Asynchronous invokes: a durable queue, retries, and one call into the engine."""

@@ -1,0 +1,1 @@
+"""The one HTTP/1.1 server; it knows nothing of Lambda."""

@@ -1,0 +1,1 @@
+"""The runtime table, interpreters, and the code that runs inside sandboxes."""

@@ -1,0 +1,1 @@
+"""Where it is kept: SQLite and content-addressed files."""

@@ -1,0 +1,1 @@
+"""One file per resource; each operation reads like its AWS page."""
