@@ -1,1 +1,28 @@
-"""One file per resource; each operation reads like its AWS page."""
+"""The registry: which operations of the model are served, and by what.
+
+Each name in `RESOURCES` is a module of this package with a tuple `OPERATIONS`. An operation of
+the model that is in none of them answers 501 (`errors.NotAvailable`); `docs/api.md` lists both.
+`Invoke` is not here: it has its own way, in `hot_path`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+from lambent.api.operation import Operation
+
+# A new resource adds its module here, in alphabetical order.
+RESOURCES: Final[tuple[str, ...]] = ()
+
+
+def served() -> dict[str, Operation]:
+    """All registered operations by AWS's name; two of one name are a mistake of ours."""
+    found: dict[str, Operation] = {}
+    for resource in RESOURCES:
+        module = import_module(f"{__name__}.{resource}")
+        for operation in module.OPERATIONS:
+            if operation.name in found:
+                raise RuntimeError(f"{operation.name} is registered twice")
+            found[operation.name] = operation
+    return found

@@ -1,0 +1,80 @@
+"""What an operation gets besides its request: who asks, the clock, and the services.
+
+`Services` is made once by the composition root; `Context` once per request by `app`. Operations
+reach the rules through `ctx.services` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lambent.clock import Clock
+from lambent.control.targets import VersionTarget
+from lambent.engine.invocation import Invocation
+from lambent.settings import Settings
+
+
+class Engine(Protocol):
+    """What the API needs of `engine.dispatcher.Dispatcher`; tests bring a small one of their own."""
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Run it; raises an `AwsError` at once, or makes exactly one callback later."""
+        ...
+
+    def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> VersionTarget:
+        """The version that a call would run; raises `ResourceNotFound` with AWS's text."""
+        ...
+
+
+class EventIntake(Protocol):
+    """What the API needs of `events`: an accepted event is on disk when `accept` returns."""
+
+    async def accept(self, event: AcceptedEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedEvent:
+    """An asynchronous invoke, as it goes to the durable queue."""
+
+    request_id: str
+    account: str
+    region: str
+    name: str
+    qualifier: str | None
+    payload: bytes
+    client_context: bytes | None = None
+    trace_header: str = ""
+    tenant_id: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Everything an operation may call. One per server."""
+
+    dispatcher: Engine
+    events: EventIntake
+    # Typed as Any until control's classes stand; each operation module names what it calls.
+    functions: Any = None
+    versions: Any = None
+    aliases: Any = None
+    concurrency: Any = None
+    account_settings: Any = None
+    code_download: Callable[[str], Awaitable[bytes | None]] | None = None
+    """Token of a `/_code/<token>` link → the zip's bytes, or None when there is none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One request's surroundings."""
+
+    account: str
+    region: str
+    request_id: str
+    """Lower-case UUID; the answer's x-amzn-RequestId."""
+    settings: Settings
+    clock: Clock
+    base_url: str
+    """How the client reached us, `http://127.0.0.1:9000`, for links in answers; no final slash."""
+    services: Services
