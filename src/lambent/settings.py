@@ -104,6 +104,10 @@ def load(
         if value is not None:
             values[name], origin[name] = value, f"--{name.replace('_', '-')}"
 
+    return _checked(values, origin)
+
+
+def _checked(values: dict[str, Any], origin: dict[str, str]) -> Settings:
     unknown = sorted(set(values) - set(Settings.__struct_fields__))
     if unknown:
         raise ConfigurationError(
@@ -117,19 +121,24 @@ def load(
         raise ConfigurationError(
             f"setting '{name}' from {origin.get(name, 'somewhere')}: {error}"
         ) from None
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
+    """What one setting alone cannot say."""
     if not settings.loopback and settings.auth == "any":
         raise ConfigurationError(
-            f'binding to {settings.host} with auth = "any" would let anyone on the network run code here',
+            f"binding to {settings.host} with auth = 'any' would let anyone on the network run code",
             fix='set auth = "sigv4" with auth_keys, or keep host = "127.0.0.1"',
         )
     if settings.auth == "sigv4" and not settings.auth_keys:
         raise ConfigurationError(
-            'auth = "sigv4" needs at least one entry in auth_keys',
+            "auth = 'sigv4' needs at least one entry in auth_keys",
             fix='in config.toml: [auth_keys]  AKIA… = "secret"',
         )
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigurationError("tls_cert and tls_key go together", fix="give both, or neither")
-    return settings
 
 
 def _from_text(name: str, text: str) -> Any:
