@@ -1,0 +1,50 @@
+"""One admitted invoke on its way through pool and environment, and the one place it ends.
+
+A `Call` holds a concurrency lease from the moment it is made; `finish` and `fail` give it back,
+whichever comes first, exactly once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambent.engine.invocation import Invocation, Outcome
+from lambent.errors import LambentError
+
+if TYPE_CHECKING:
+    from lambent.engine.admission import Concurrency
+
+
+class Call:
+    """An invocation, the lease that it holds, and what the environment notes about it."""
+
+    __slots__ = ("_lease", "arn", "invocation", "started", "tail", "trace")
+
+    def __init__(self, invocation: Invocation, arn: str, trace: str, lease: Concurrency) -> None:
+        self.invocation = invocation
+        self.arn = arn
+        """As the context shows it: with the qualifier that was used."""
+        self.trace = trace
+        self._lease: Concurrency | None = lease
+        self.started = 0.0
+        """Monotonic seconds at delivery."""
+        self.tail: list[bytes] | None = [] if invocation.want_log_tail else None
+
+    def finish(self, outcome: Outcome) -> None:
+        if self._release():
+            self.invocation.on_done(outcome)
+
+    def fail(self, error: LambentError) -> None:
+        if self._release():
+            self.invocation.on_failed(error)
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        self._release()
+
+    def _release(self) -> bool:
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return False
+        lease.release()
+        return True

@@ -1,0 +1,214 @@
+"""The one way to run a function: resolve, admit, hand to a pool.
+
+Everything that invokes (API, events, URLs, event sources) ends in `Dispatcher.invoke`. It is
+synchronous and makes no task: the answer comes through the invocation's callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from lambent.clock import Clock
+from lambent.control.targets import LATEST, FunctionTargets, VersionTarget
+from lambent.engine.admission import Admission
+from lambent.engine.call import Call
+from lambent.engine.environment import Environment, Owner
+from lambent.engine.invocation import Invocation, Outcome
+from lambent.engine.keeper import Keeper
+from lambent.engine.launcher import Launcher
+from lambent.engine.pool import Pool
+from lambent.engine.routing import Route, RoutingTable
+from lambent.errors import LambentError, TooManyRequests
+from lambent.observe.metrics import Metrics
+from lambent.observe.platform_lines import PlatformLines
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Dispatcher:
+    """Runs functions; told by `control` what exists (it is its `TargetListener`)."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        metrics: Metrics,
+        clock: Clock,
+        spawn: Spawn,
+        *,
+        concurrency_limit: int = 1000,
+        scaling_rate: int = 1000,
+        idle_s: float = 600.0,
+        memory_limit_mb: int = 1 << 20,
+    ) -> None:
+        self._launcher = launcher
+        self._metrics = metrics
+        self._clock = clock
+        self._spawn = spawn
+        self._admission = Admission(clock, limit=concurrency_limit, rate=scaling_rate)
+        self._table = RoutingTable()
+        self._retired: set[Pool] = set()
+        self._living: set[Environment] = set()
+        self._keeper = Keeper(self._pools, clock, idle_s=idle_s, memory_limit_mb=memory_limit_mb)
+
+    # ── the hot path ─────────────────────────────────────────────────────────────────────────
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Start `invocation`; raises `AwsError` at once or calls back exactly once, later."""
+        qualifier = invocation.qualifier
+        route = self._table.find(invocation.account, invocation.region, invocation.name, qualifier)
+        target = self._table.choose(route, qualifier)
+        concurrency = route.concurrency
+        try:
+            concurrency.admit()
+        except TooManyRequests:
+            self._metrics.throttle(target)
+            raise
+        arn = route.arns.get(qualifier) or _arn(route, qualifier)
+        trace = invocation.trace_header or _new_trace(invocation.request_id, self._clock)
+        call = Call(invocation, arn, trace, concurrency)
+        try:
+            (route.pools.get(target.version) or self._pool(route, target)).submit(call)
+        except BaseException:
+            call.drop()
+            raise
+
+    def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> VersionTarget:
+        """The version that would answer; raises as `invoke` does. For DryRun and Event."""
+        return self._table.choose(self._table.find(account, region, name, qualifier), qualifier)
+
+    async def call(
+        self,
+        *,
+        request_id: str,
+        account: str,
+        region: str,
+        name: str,
+        qualifier: str | None,
+        payload: bytes,
+        client_context: bytes | None = None,
+        trace_header: str = "",
+    ) -> Outcome:
+        """`invoke` for those who can wait; raises what `invoke` raises or `on_failed` is told."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def finish(outcome: Outcome) -> None:
+            if not done.done():
+                done.set_result(outcome)
+
+        def fail(error: LambentError) -> None:
+            if not done.done():
+                done.set_exception(error)
+
+        invocation = Invocation(
+            request_id=request_id,
+            account=account,
+            region=region,
+            name=name,
+            qualifier=qualifier,
+            payload=payload,
+            on_done=finish,
+            on_failed=fail,
+            client_context=client_context,
+            trace_header=trace_header,
+            source="async",
+        )
+        self.invoke(invocation)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            invocation.cancelled = True
+            raise
+
+    # ── what exists (TargetListener) ─────────────────────────────────────────────────────────
+
+    def function_changed(self, targets: FunctionTargets) -> None:
+        """New code or configuration: running calls finish on the old one."""
+        key = (targets.account, targets.region, targets.name)
+        route = self._table.routes.get(key)
+        if route is None:
+            concurrency = self._admission.function(targets.account, targets.region)
+            route = self._table.routes[key] = Route(targets, concurrency)
+        route.targets = targets
+        route.concurrency.reserve(targets.reserved_concurrency)
+        route.arns = {None: targets.arn, LATEST: f"{targets.arn}:{LATEST}"}
+        for version, pool in list(route.pools.items()):
+            target = targets.versions.get(version)
+            if target is None or target.generation != pool.target.generation:
+                del route.pools[version]
+                self._retire(pool)
+            else:
+                pool.target = target
+
+    def function_deleted(self, account: str, region: str, name: str) -> None:
+        route = self._table.routes.pop((account, region, name), None)
+        if route is not None:
+            route.concurrency.reserve(None)
+            for pool in route.pools.values():
+                self._retire(pool)
+
+    # ── environments ─────────────────────────────────────────────────────────────────────────
+
+    def _pool(self, route: Route, target: VersionTarget) -> Pool:
+        pool = route.pools[target.version] = Pool(target, route.concurrency, self._make)
+        return pool
+
+    def _make(self, target: VersionTarget, owner: Owner) -> Environment:
+        self._keeper.make_room()
+        environment = Environment(
+            target,
+            owner,
+            self._launcher,
+            PlatformLines(target),
+            self._metrics,
+            self._spawn,
+        )
+        self._living.add(environment)
+        self._spawn(self._live(environment))
+        self._keeper.wake()
+        return environment
+
+    async def _live(self, environment: Environment) -> None:
+        """Own an environment from its start until all that it held is given back."""
+        try:
+            await environment.start()
+            await environment.closed()
+        finally:
+            self._living.discard(environment)
+
+    def _retire(self, pool: Pool) -> None:
+        pool.retire()
+        self._retired = {old for old in self._retired if old.environments}
+        if pool.environments:
+            self._retired.add(pool)
+
+    def _pools(self) -> Iterator[Pool]:
+        for route in self._table.routes.values():
+            yield from route.pools.values()
+        yield from self._retired
+
+    def environments(self) -> list[Environment]:
+        """Everything that lives now; for status pages and tests."""
+        return list(self._living)
+
+    async def close(self) -> None:
+        """End every environment and wait until nothing of them is left."""
+        self._keeper.close()
+        for pool in list(self._pools()):
+            pool.close()
+        for environment in list(self._living):
+            environment.close()
+            await environment.closed()
+
+
+def _arn(route: Route, qualifier: str | None) -> str:
+    arn = route.arns[qualifier] = f"{route.targets.arn}:{qualifier}"
+    return arn
+
+
+def _new_trace(request_id: str, clock: Clock) -> str:
+    """A trace header for a call that came without one; not sampled."""
+    digits = request_id.replace("-", "")
+    seconds = clock.time_ms() // 1000
+    return f"Root=1-{seconds:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"

@@ -1,0 +1,95 @@
+"""What a caller reads when the platform, not the handler, ended an invoke.
+
+The documents and texts are Lambda's (LAMBDA.md 77–80); `Exit` comes from the sandbox.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+import msgspec
+
+from lambent.sandbox.spec import Exit
+
+PAYLOAD_LIMIT = 6_291_556
+"""Bytes of a synchronous answer."""
+
+# Lambda's runtime supervisor is a Go program, and prints Go's names of signals.
+SIGNAL_TEXT = {
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGFPE: "floating point exception",
+    signal.SIGHUP: "hangup",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGINT: "interrupt",
+    signal.SIGKILL: "killed",
+    signal.SIGPIPE: "broken pipe",
+    signal.SIGQUIT: "quit",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGSYS: "bad system call",
+    signal.SIGTERM: "terminated",
+    signal.SIGTRAP: "trace/breakpoint trap",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an invoke or an Init ended without the runtime's own answer."""
+
+    error_type: str
+    message: str
+    status: str = "error"
+    """`error` or `timeout`, as REPORT says it."""
+
+    def document(self, request_id: str) -> bytes:
+        """The error document that the caller gets."""
+        text = f"RequestId: {request_id} Error: {self.message}" if request_id else self.message
+        return msgspec.json.encode({"errorType": self.error_type, "errorMessage": text})
+
+
+def timed_out(seconds: float) -> Fault:
+    return Fault("Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds", "timeout")
+
+
+def exited(exit_: Exit) -> Fault:
+    """The runtime ended in the middle of an invoke or of Init."""
+    if exit_.oom:
+        return Fault("Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
+    if exit_.signal is not None:
+        try:
+            name = SIGNAL_TEXT.get(signal.Signals(exit_.signal), f"signal {exit_.signal}")
+        except ValueError:  # a real-time signal
+            name = f"signal {exit_.signal}"
+        return Fault("Runtime.ExitError", f"Runtime exited with error: signal: {name}")
+    if exit_.code:
+        return Fault("Runtime.ExitError", f"Runtime exited with error: exit status {exit_.code}")
+    return Fault("Runtime.ExitError", "Runtime exited without providing a reason")
+
+
+def too_large() -> bytes:
+    """The error document for an answer over the limit; the environment stays usable."""
+    return msgspec.json.encode(
+        {
+            "errorType": "Function.ResponseSizeTooLarge",
+            "errorMessage": "Response payload size exceeded maximum allowed payload size "
+            f"({PAYLOAD_LIMIT} bytes).",
+        }
+    )
+
+
+PROTOCOL = Fault("Runtime.ExitError", "Runtime exited without providing a reason")
+"""A runtime that breaks the protocol is ended, and looks to the caller like one that left."""
+
+
+def error_type(document: bytes) -> str:
+    """`errorType` of a runtime's error document, for REPORT; it may be anything at all."""
+    try:
+        found = msgspec.json.decode(document, type=_ErrorDocument).errorType
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return found or ""
+
+
+class _ErrorDocument(msgspec.Struct):
+    errorType: str | None = None  # noqa: N815  AWS's name

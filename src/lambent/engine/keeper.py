@@ -1,0 +1,92 @@
+"""Between invokes: idle environments are frozen, aged out, and given back under memory pressure.
+
+One timer for the whole server, running only while somebody is idle. Freezing is lazy (after
+100 ms), because a busy function would pay for a freeze and a thaw on every call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from lambent.clock import Clock
+from lambent.engine.pool import Pool
+from lambent.errors import TooManyRequests
+
+log = structlog.get_logger()
+
+FREEZE_AFTER_S = 0.1
+NEW_ENVIRONMENT_MB = 32
+"""What a new environment is counted with until it has been measured."""
+
+
+class Keeper:
+    """Looks after the idle environments of all pools."""
+
+    def __init__(
+        self,
+        pools: Callable[[], Iterable[Pool]],
+        clock: Clock,
+        *,
+        idle_s: float,
+        memory_limit_mb: int,
+    ) -> None:
+        self._pools = pools
+        self._clock = clock
+        self._idle_s = idle_s
+        self._memory_limit_mb = memory_limit_mb
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def wake(self) -> None:
+        """Somebody may be idle: see to it that `_sweep` runs."""
+        if self._timer is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(FREEZE_AFTER_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic()
+        somebody_left = False
+        unfrozen = False
+        for pool in self._pools():
+            for environment in list(pool.idle):  # oldest first
+                idle_s = now - environment.idle_since
+                if idle_s >= self._idle_s:
+                    pool.give_back(environment)
+                elif idle_s >= FREEZE_AFTER_S:
+                    environment.freeze()
+                    somebody_left = True
+                else:
+                    unfrozen = True
+            somebody_left = somebody_left or bool(pool.environments)
+        if (unfrozen or somebody_left) and not self._closed:
+            delay_s = FREEZE_AFTER_S if unfrozen else min(1.0, max(self._idle_s / 4, 0.05))
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._sweep)
+
+    def make_room(self) -> None:
+        """Before a start: give back the longest idle until the new one fits.
+
+        Raises TooManyRequestsException when all memory is in use by environments that run.
+        """
+        pools = list(self._pools())
+        used_mb = sum(e.used_mb or NEW_ENVIRONMENT_MB for p in pools for e in p.environments)
+        while used_mb + NEW_ENVIRONMENT_MB > self._memory_limit_mb:
+            idle = [(p.idle[0].idle_since, p) for p in pools if p.idle]
+            if not idle:
+                log.warning("engine.memory_full", used_mb=used_mb, limit_mb=self._memory_limit_mb)
+                raise TooManyRequests(
+                    "Rate Exceeded.", reason="ConcurrentInvocationLimitExceeded", retry_after_s=1
+                )
+            pool = min(idle, key=lambda pair: pair[0])[1]
+            oldest = pool.idle[0]
+            used_mb -= oldest.used_mb or NEW_ENVIRONMENT_MB
+            pool.give_back(oldest)
+
+    def close(self) -> None:
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,119 @@
+"""The environments of one function version: who is idle, who is starting, who waits.
+
+The environment that was used last is used first, so that the others can go cold and be given
+back. A call that finds none waits, and takes whichever becomes free first: the one started for
+it, or one that another call has just left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from lambent.control.targets import VersionTarget
+from lambent.engine.admission import Concurrency
+from lambent.engine.call import Call
+from lambent.engine.environment import Environment, Owner
+from lambent.errors import LambentError
+
+Make = Callable[[VersionTarget, Owner], Environment]
+
+
+class Pool:
+    """Environments that run one generation of one version."""
+
+    __slots__ = (
+        "_concurrency",
+        "_make",
+        "environments",
+        "idle",
+        "retired",
+        "starting",
+        "target",
+        "waiting",
+    )
+
+    def __init__(self, target: VersionTarget, concurrency: Concurrency, make: Make) -> None:
+        self.target = target
+        self._concurrency = concurrency
+        self._make = make
+        self.environments: set[Environment] = set()
+        self.starting: set[Environment] = set()
+        self.idle: list[Environment] = []
+        """In the order in which they became idle; the last is used first."""
+        self.waiting: deque[Call] = deque()
+        self.retired = False
+
+    def submit(self, call: Call) -> None:
+        """Run `call` as soon as an environment is free; may raise what refuses a new one."""
+        if self.idle:
+            self.idle.pop().invoke(call)
+            return
+        self.waiting.append(call)
+        try:
+            self._start_missing()
+        except LambentError:
+            if not self.starting:
+                self.waiting.remove(call)
+                raise
+            # Those that are starting already will serve it, later.
+
+    def _start_missing(self) -> None:
+        while len(self.starting) < len(self.waiting):
+            self._concurrency.admit_start()
+            self.starting.add(environment := self._make(self.target, self))
+            self.environments.add(environment)
+
+    def environment_free(self, environment: Environment) -> None:
+        self.starting.discard(environment)
+        waiting = self.waiting
+        while waiting:
+            call = waiting.popleft()
+            if not call.invocation.cancelled:
+                environment.invoke(call)
+                return
+            call.drop()
+        if self.retired:
+            self._forget(environment)
+            environment.close()
+        else:
+            self.idle.append(environment)
+
+    def environment_resetting(self, environment: Environment) -> None:
+        if environment in self.idle:
+            self.idle.remove(environment)
+        self.starting.add(environment)
+
+    def environment_lost(self, environment: Environment, error: LambentError | None) -> None:
+        self._forget(environment)
+        if error is not None and self.waiting:
+            self.waiting.popleft().fail(error)
+        try:
+            self._start_missing()
+        except LambentError as refusal:
+            while len(self.waiting) > len(self.starting):
+                self.waiting.pop().fail(refusal)
+
+    def _forget(self, environment: Environment) -> None:
+        self.environments.discard(environment)
+        self.starting.discard(environment)
+        if environment in self.idle:
+            self.idle.remove(environment)
+
+    def give_back(self, environment: Environment) -> None:
+        """Close one idle environment."""
+        self._forget(environment)
+        environment.close()
+
+    def retire(self) -> None:
+        """No new calls come; those that run or wait finish here, on the old code."""
+        self.retired = True
+        for environment in list(self.idle):
+            self.give_back(environment)
+
+    def close(self) -> None:
+        """End all of it now; whoever waits is told."""
+        self.retired = True
+        for environment in list(self.environments):
+            self._forget(environment)
+            environment.close()

@@ -1,0 +1,84 @@
+"""Which version answers a call: name and qualifier → function, alias weights, one `VersionTarget`.
+
+Everything is in memory: `control` pushes `FunctionTargets` here whenever something changes, so
+that the hot path never asks the store. One `Route` lives as long as its function and also holds
+the function's concurrency and its pools, so that an invoke looks things up once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
+from lambent.errors import ResourceConflict, ResourceNotFound
+
+if TYPE_CHECKING:
+    from lambent.engine.admission import Concurrency
+    from lambent.engine.pool import Pool
+
+Key = tuple[str, str, str]
+"""Account, region, function name."""
+
+
+@dataclass(slots=True)
+class Route:
+    """One function as the engine sees it; `targets` is replaced whole on every change."""
+
+    targets: FunctionTargets
+    concurrency: Concurrency
+    pools: dict[str, Pool] = field(default_factory=dict)
+    """By version."""
+    arns: dict[str | None, str] = field(default_factory=dict)
+    """The context's invoked ARN by qualifier as it was given."""
+
+
+class RoutingTable:
+    """Functions by account, region and name."""
+
+    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+        self._draw = draw
+        self.routes: dict[Key, Route] = {}
+
+    def find(self, account: str, region: str, name: str, qualifier: str | None) -> Route:
+        """The function's route; raises AWS's ResourceNotFoundException."""
+        route = self.routes.get((account, region, name))
+        if route is None:
+            arn = f"arn:aws:lambda:{region}:{account}:function:{name}:{qualifier or LATEST}"
+            raise ResourceNotFound(f"Function not found: {arn}")
+        return route
+
+    def choose(self, route: Route, qualifier: str | None) -> VersionTarget:
+        """The version that answers this call; an alias's weights are drawn anew each time."""
+        targets = route.targets
+        target = targets.versions.get(qualifier or LATEST)
+        if target is None:
+            alias = targets.aliases.get(qualifier or "")
+            if alias is not None:
+                target = targets.versions.get(self._draw_version(alias))
+            if target is None:
+                raise ResourceNotFound(f"Function not found: {targets.arn}:{qualifier}")
+        if target.state != "Active":
+            refuse(target)
+        return target
+
+    def _draw_version(self, alias: AliasTarget) -> str:
+        if alias.additional:
+            drawn = self._draw()
+            for version, weight in alias.additional:
+                if drawn < weight:
+                    return version
+                drawn -= weight
+        return alias.version
+
+
+def refuse(target: VersionTarget) -> None:
+    """Raise what AWS answers for a version that is not Active; an Inactive one is woken instead."""
+    if target.state == "Inactive":
+        return
+    raise ResourceConflict(
+        "The operation cannot be performed at this time. "
+        f"The function is currently in the following state: {target.state}"
+    )

@@ -1,0 +1,160 @@
+"""The Runtime API over HTTP, for custom runtimes and the public runtime clients.
+
+One small server per environment, on the listener that was made inside its sandbox, so that
+`127.0.0.1:9001` there is its own. It translates requests into the same events that the channel
+gives. (AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes".)
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from lambent.clock import Clock
+from lambent.engine import faults
+from lambent.engine.channel import RuntimeEvents
+from lambent.engine.states import InvalidStateTransition
+from lambent.http.exchange import Exchange
+from lambent.http.limits import Limits
+from lambent.http.server import Listener, Server
+
+INVOCATION = "/2018-06-01/runtime/invocation/"
+INIT_ERROR = "/2018-06-01/runtime/init/error"
+
+JSON = (b"content-type", b"application/json")
+HEADER_NAMES = (
+    b"Lambda-Runtime-Aws-Request-Id",
+    b"Lambda-Runtime-Deadline-Ms",
+    b"Lambda-Runtime-Invoked-Function-Arn",
+    b"Lambda-Runtime-Trace-Id",
+    b"Lambda-Runtime-Aws-Tenant-Id",
+    b"Lambda-Runtime-Client-Context",
+    b"Lambda-Runtime-Cognito-Identity",
+)
+"""In the order of the channel's header fields; empty ones are left out."""
+ERROR_TYPE = b"lambda-runtime-function-error-type"
+
+# A runtime may wait hours for its next invoke, and take as long as its function may to answer.
+LIMITS = Limits(idle_s=86_400.0, body_s=900.0)
+
+
+class RuntimeApi:
+    """Serves one runtime at a time; `deliver` answers the `next` that is waiting."""
+
+    def __init__(self, events: RuntimeEvents, listener: socket.socket, clock: Clock) -> None:
+        self._events = events
+        self._server = Server(self._handle, LIMITS, clock=clock, on_too_large=self._too_large)
+        self._socket = listener
+        self._listener: Listener | None = None
+        self._waiting: Exchange | None = None
+        self._running = ""
+        """Request id of the invoke that the runtime has."""
+        self._started = False
+
+    async def open(self) -> None:
+        self._listener = await self._server.serve_socket(self._socket.dup())
+
+    def deliver(self, header: Sequence[str], payload: bytes) -> None:
+        exchange, self._waiting = self._waiting, None
+        if exchange is None:
+            return  # the runtime left; its exit ends the invoke
+        self._running = header[0]
+        named = [
+            (name, value.encode())
+            for name, value in zip(HEADER_NAMES, header, strict=True)
+            if value
+        ]
+        exchange.on_gone = None
+        exchange.respond(200, [JSON, *named], payload)
+
+    def drain(self) -> None:
+        """Nothing to do: what an exited runtime has sent is read by the loop in its order."""
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            self._server.abort()
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────
+
+    def _handle(self, exchange: Exchange) -> None:
+        path, method = exchange.path, exchange.method
+        if method == "GET" and path == INVOCATION + "next":
+            self._next(exchange)
+        elif method == "POST" and path == INIT_ERROR:
+            exchange.read_all(faults.PAYLOAD_LIMIT, self._init_error)
+        elif method == "POST" and path.startswith(INVOCATION):
+            request_id, _, verb = path[len(INVOCATION) :].partition("/")
+            if verb not in {"response", "error"}:
+                _refuse(exchange, 404, "NotFound", f"no such path: {path}")
+            elif request_id != self._running:
+                _refuse(exchange, 400, "InvalidRequestID", "Invalid request ID")
+            else:
+                exchange.read_all(
+                    faults.PAYLOAD_LIMIT, self._response if verb == "response" else self._error
+                )
+        else:
+            _refuse(exchange, 404, "NotFound", f"no such path: {path}")
+
+    def _next(self, exchange: Exchange) -> None:
+        if self._waiting is not None:
+            _refuse(exchange, 403, "InvalidStateTransition", "another call for next is waiting")
+            return
+        self._waiting = exchange
+        exchange.on_gone = self._next_gone
+        try:
+            if self._started:
+                self._events.on_next()
+            else:
+                self._started = True
+                self._events.on_ready()
+        except InvalidStateTransition as error:
+            self._waiting = None
+            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+
+    def _next_gone(self) -> None:
+        """The runtime dropped its connection while waiting; it may call again."""
+        self._waiting = None
+        self._events.on_protocol_error("the runtime left its call for the next invoke")
+
+    def _response(self, exchange: Exchange, body: bytes) -> None:
+        failed = exchange.trailers.get(ERROR_TYPE)
+        if failed is not None:  # a streamed answer that broke off says so in its trailers
+            body = exchange.trailers.get(b"lambda-runtime-function-error-body") or b"{}"
+        self._report(exchange, self._events.on_response if failed is None else self._on_error, body)
+
+    def _error(self, exchange: Exchange, body: bytes) -> None:
+        self._report(exchange, self._on_error, body)
+
+    def _on_error(self, body: bytes) -> None:
+        self._events.on_error(body)
+
+    def _report(self, exchange: Exchange, report: object, body: bytes) -> None:
+        assert callable(report)
+        self._running = ""
+        try:
+            report(body)
+        except InvalidStateTransition as error:
+            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+        else:
+            exchange.respond(202, [JSON], b'{"status":"OK"}\n')
+
+    def _init_error(self, exchange: Exchange, body: bytes) -> None:
+        if self._started:
+            _refuse(exchange, 403, "InvalidStateTransition", "Init is over")
+            return
+        self._events.on_init_error(body)
+        exchange.respond(202, [JSON], b'{"status":"OK"}\n')
+
+    def _too_large(self, exchange: Exchange, limit: int) -> None:
+        text = f"Exceeded maximum allowed payload size ({limit} bytes)."
+        _refuse(exchange, 413, "RequestEntityTooLarge", text)
+        if self._running and exchange.path.endswith("/response"):
+            self._running = ""
+            self._events.on_error(faults.too_large())
+
+
+def _refuse(exchange: Exchange, status: int, kind: str, text: str) -> None:
+    body = b'{"errorMessage":"%s","errorType":"%s"}\n' % (text.encode(), kind.encode())
+    exchange.respond(status, [JSON], body)
