@@ -5,6 +5,8 @@
     ├── SandboxError                  the host could not make or keep a sandbox; `fix` says what to do
     └── AwsError                      what an AWS client must see; `api/errors.py` alone renders it
         ├── ValidationException               400  {"message"} only, as AWS's edge answers
+        ├── SerializationException            400  the body's JSON, or a value's type, cannot be read
+        ├── IncompleteSignature               400
         ├── InvalidParameterValue             400
         ├── InvalidRequestContent             400
         ├── AccessDenied                      403
@@ -82,6 +84,18 @@ class ValidationException(AwsError):  # noqa: N818  AWS's name
     """The request breaks a constraint of the model; answered without `Type`."""
 
     code, status, typed = "ValidationException", 400, False
+
+
+class SerializationException(AwsError):  # noqa: N818  AWS's name
+    """The request cannot be read as what the model says; answered before any validation."""
+
+    code, status, typed = "SerializationException", 400, False
+
+
+class IncompleteSignature(AwsError):  # noqa: N818
+    """The Authorization header or the presigned query lacks something."""
+
+    code, status, typed = "IncompleteSignatureException", 400, False
 
 
 class InvalidParameterValue(AwsError):  # noqa: N818  named after AWS's InvalidParameterValueException
