@@ -1,0 +1,1 @@
+"""What stands here stands at /var/runtime inside a Python sandbox (see runtime_dir.py)."""

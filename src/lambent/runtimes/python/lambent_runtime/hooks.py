@@ -1,0 +1,99 @@
+"""What happens when a function imports something that must be as on Lambda.
+
+`logging` gets the root handler, `multiprocessing`'s C halves the error that Lambda gives for a
+missing /dev/shm. Neither is imported for a function that does not use it: a finder on
+`sys.meta_path` waits for them, and leaves once nothing is awaited.
+"""
+
+import sys
+
+ENOENT, ENOSYS = 2, 38
+
+
+def _set_up_logging(module) -> None:
+    if hasattr(module, "Formatter"):  # else the function brought a `logging` of its own
+        from .records import install
+
+        install(module)
+
+
+def _refuse_semaphores(module) -> None:
+    """Without /dev/shm the kernel says ENOENT; Lambda says ENOSYS."""
+
+    class SemLock(module.SemLock):
+        def __new__(cls, *args, **kwargs):
+            try:
+                return module_class.__new__(cls, *args, **kwargs)
+            except FileNotFoundError:
+                raise OSError(ENOSYS, "Function not implemented") from None
+
+    module_class = module.SemLock
+    SemLock.__qualname__ = "SemLock"
+    SemLock.__module__ = module.__name__
+    module.SemLock = SemLock
+
+
+def _refuse_shared_memory(module) -> None:
+    shm_open = module.shm_open
+    creating = 0o100  # O_CREAT
+
+    def refusing(path, flags, mode=0o777):
+        try:
+            return shm_open(path, flags, mode=mode)
+        except FileNotFoundError:
+            if flags & creating:  # otherwise there is just no such segment
+                raise OSError(ENOSYS, "Function not implemented") from None
+            raise
+
+    module.shm_open = refusing
+
+
+class _PatchingLoader:
+    """Loads as the real loader does, then patches, then gets out of the way."""
+
+    def __init__(self, loader, patch) -> None:
+        self._loader, self._patch = loader, patch
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._patch(module)
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+
+class Hooks:
+    """The finder that waits."""
+
+    def __init__(self) -> None:
+        self.waiting = {
+            "logging": _set_up_logging,
+            "_multiprocessing": _refuse_semaphores,
+            "_posixshmem": _refuse_shared_memory,
+        }
+
+    def install(self) -> None:
+        for name in list(self.waiting):
+            if name in sys.modules:
+                self.waiting.pop(name)(sys.modules[name])
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.waiting:
+            return None
+        patch = self.waiting.pop(name)
+        if not self.waiting:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+        for finder in list(sys.meta_path):
+            if finder is self:
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _PatchingLoader(spec.loader, patch)  # type: ignore[assignment]
+                return spec
+        self.waiting[name] = patch
+        return None

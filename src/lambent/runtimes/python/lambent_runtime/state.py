@@ -1,0 +1,40 @@
+"""Everything global to the runtime process, in one object.
+
+One place, so that a process forked from a template can renew what must not be shared.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from typing import Optional
+
+
+class State:
+    """The process's descriptors, settings and current invoke."""
+
+    channel_fd = 3
+    log_fd = -1
+    """Where framed log records go; -1 writes them as plain lines to descriptor 1."""
+    pid = 0
+    request_id = ""
+    tenant_id = ""
+    trace = ""
+    """The value of _X_AMZN_TRACE_ID now, to skip a putenv that changes nothing."""
+    loop: "Optional[AbstractEventLoop]" = None
+    """The event loop of `async def` handlers, kept between invokes as their clients expect."""
+
+    def __init__(self) -> None:
+        env = os.environ
+        self.task_root = env.get("LAMBDA_TASK_ROOT", "/var/task")
+        self.json_logs = env.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        self.log_level = env.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.function_name = env.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_mb = env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group = env.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream = env.get("AWS_LAMBDA_LOG_STREAM_NAME")
+
+
+STATE = State()
