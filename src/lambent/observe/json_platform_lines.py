@@ -1,0 +1,151 @@
+"""The platform's events in JSON format: `{"time": …, "type": "platform.report", "record": {…}}`.
+
+Which event has which level is the table in the Lambda developer guide ("System log level event
+mapping"); a version's SystemLogLevel (INFO unless set) leaves out what lies below. These lines
+stand in for the text ones one to one, with `runtimeDone` where Text has END.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from lambent.control.targets import VersionTarget
+from lambent.observe.moment import moment
+from lambent.observe.report import Report, Status
+
+LEVELS: Final = {"DEBUG": 0, "INFO": 1, "WARN": 2}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonPlatformLines:
+    """`platform_lines.PlatformLines` for functions with LogFormat JSON."""
+
+    __slots__ = (
+        "_debug",
+        "_function",
+        "_info",
+        "_initialization_type",
+        "_memory",
+        "_runtime_version",
+        "_runtime_version_arn",
+        "_traced",
+        "_version",
+    )
+
+    def __init__(
+        self, target: VersionTarget, runtime_version: str, initialization_type: str
+    ) -> None:
+        level = LEVELS[target.system_log_level or "INFO"]
+        self._debug = level <= LEVELS["DEBUG"]
+        self._info = level <= LEVELS["INFO"]
+        self._function = target.function_name
+        self._version = target.version
+        self._memory = f',"memorySizeMB":{target.memory_mb},"maxMemoryUsedMB":'
+        self._traced = target.tracing_mode == "Active"
+        self._runtime_version = runtime_version
+        self._runtime_version_arn = target.runtime_version_arn
+        self._initialization_type = initialization_type
+
+    def init_start(self, time_ms: int) -> bytes | None:
+        if not (self._info if self._runtime_version else self._debug):
+            return None
+        record = {"initializationType": self._initialization_type, "phase": "init"}
+        if self._runtime_version:
+            record["runtimeVersion"] = self._runtime_version
+            record["runtimeVersionArn"] = self._runtime_version_arn
+        record["functionName"] = self._function
+        record["functionVersion"] = self._version
+        return _event(time_ms, "initStart", record)
+
+    def init_done(
+        self,
+        time_ms: int,
+        init_ms: float,
+        *,
+        phase: str = "init",
+        status: Status = "success",
+        error_type: str = "",
+    ) -> list[bytes]:
+        """Two events, initRuntimeDone and initReport; of an on-demand success only DEBUG wants to know."""
+        events: list[bytes] = []
+        record: dict[str, object] = {
+            "initializationType": self._initialization_type,
+            "phase": phase,
+            "status": status,
+        }
+        if error_type:
+            record["errorType"] = error_type
+        failed = status != "success"
+        if failed or self._debug:
+            events.append(_event(time_ms, "initRuntimeDone", record))
+        on_demand = self._initialization_type == "on-demand"
+        if failed or (self._debug if on_demand else self._info):
+            record["metrics"] = {"durationMs": round(init_ms, 3)}
+            events.append(_event(time_ms, "initReport", record))
+        return events
+
+    def start(self, time_ms: int, request_id: str) -> bytes | None:
+        if not self._info:
+            return None
+        return (
+            f'{{"time":"{moment(time_ms)}","type":"platform.start","record":'
+            f'{{"requestId":"{request_id}","version":"{self._version}"}}}}'
+        ).encode()
+
+    def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None:  # noqa: ARG002
+        return None  # runtimeDone and report say `timeout`
+
+    def exited(self, request_id: str, reason: str, error_type: str) -> bytes | None:  # noqa: ARG002
+        return None  # runtimeDone and report carry the error type
+
+    def end(self, time_ms: int, report: Report) -> bytes | None:
+        if not (self._debug or report.status != "success"):
+            return None
+        record = _outcome(report)
+        if self._traced and report.trace:
+            record["tracing"] = _tracing(report.trace)
+        metrics: dict[str, object] = {"durationMs": round(report.duration_ms, 3)}
+        if report.produced_bytes is not None:
+            metrics["producedBytes"] = report.produced_bytes
+        record["metrics"] = metrics
+        return _event(time_ms, "runtimeDone", record)
+
+    def report(self, time_ms: int, report: Report) -> bytes | None:
+        if report.status == "success" and not self._info:
+            return None
+        more = ""
+        if report.init_ms is not None:
+            more += f',"initDurationMs":{report.init_ms:.3f}'
+        if report.restore_ms is not None:
+            more += f',"restoreDurationMs":{report.restore_ms:.3f}'
+            if report.billed_restore_ms is not None:
+                more += f',"billedRestoreDurationMs":{report.billed_restore_ms}'
+        more += "}"
+        if report.error_type and report.status != "success":
+            more += f',"errorType":{_encode(report.error_type).decode()}'
+        if self._traced and report.trace:
+            more += f',"tracing":{_encode(_tracing(report.trace)).decode()}'
+        return (
+            f'{{"time":"{moment(time_ms)}","type":"platform.report","record":'
+            f'{{"requestId":"{report.request_id}","status":"{report.status}",'
+            f'"metrics":{{"durationMs":{report.duration_ms:.3f},'
+            f'"billedDurationMs":{report.billed_ms}{self._memory}{report.used_mb}{more}}}}}'
+        ).encode()
+
+
+def _outcome(report: Report) -> dict[str, object]:
+    record: dict[str, object] = {"requestId": report.request_id, "status": report.status}
+    if report.error_type and report.status != "success":
+        record["errorType"] = report.error_type
+    return record
+
+
+def _tracing(header: str) -> dict[str, str]:
+    return {"type": "X-Amzn-Trace-Id", "value": header}
+
+
+def _event(time_ms: int, name: str, record: object) -> bytes:
+    return _encode({"time": moment(time_ms), "type": f"platform.{name}", "record": record})

@@ -1,0 +1,135 @@
+"""What has happened, counted in memory: per function, and gauges that others keep.
+
+The engine holds one `FunctionMetrics` per function and calls it once per invoke; nothing here does
+more than add numbers. The number of functions told apart is bounded, the rest count as one.
+`Metrics.snapshot` is plain data, for whoever renders it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final
+
+BOUNDS_MS: Final = (
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
+    1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0, 60_000.0, 300_000.0, 900_000.0,
+)  # fmt: skip
+MAX_FUNCTIONS: Final = 10_000
+OTHERS: Final = "*"
+
+
+class Histogram:
+    """Counts by upper bound, the last bucket being everything above."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_MS) + 1)
+        self.sum = 0.0
+
+    def add(self, value_ms: float) -> None:
+        self.counts[bisect_left(BOUNDS_MS, value_ms)] += 1
+        self.sum += value_ms
+
+    def snapshot(self) -> dict[str, object]:
+        return {
+            "count": sum(self.counts),
+            "sum": self.sum,
+            "buckets": dict(zip((*BOUNDS_MS, float("inf")), self.counts, strict=True)),
+        }
+
+
+class FunctionMetrics:
+    """One function's counters, by CloudWatch's words."""
+
+    __slots__ = (
+        "billed_ms",
+        "cold_starts",
+        "duration",
+        "errors",
+        "init",
+        "invocations",
+        "throttles",
+    )
+
+    def __init__(self) -> None:
+        self.invocations = 0
+        self.errors = 0
+        self.throttles = 0
+        self.cold_starts = 0
+        self.billed_ms = 0
+        self.duration = Histogram()
+        self.init = Histogram()
+
+    def invocation(
+        self, duration_ms: float, billed_ms: int, init_ms: float | None, *, failed: bool
+    ) -> None:
+        """One invoke that ran, well or not."""
+        self.invocations += 1
+        self.billed_ms += billed_ms
+        duration = self.duration
+        duration.counts[bisect_left(BOUNDS_MS, duration_ms)] += 1
+        duration.sum += duration_ms
+        if failed:
+            self.errors += 1
+        if init_ms is not None:
+            self.cold_starts += 1
+            self.init.add(init_ms)
+
+    def throttle(self) -> None:
+        """One request that was refused for want of concurrency."""
+        self.throttles += 1
+
+    def snapshot(self) -> dict[str, object]:
+        return {
+            "invocations": self.invocations,
+            "errors": self.errors,
+            "throttles": self.throttles,
+            "cold_starts": self.cold_starts,
+            "billed_ms": self.billed_ms,
+            "duration_ms": self.duration.snapshot(),
+            "init_ms": self.init.snapshot(),
+        }
+
+
+class Metrics:
+    """All of a server's numbers."""
+
+    def __init__(self, max_functions: int = MAX_FUNCTIONS) -> None:
+        self._functions: dict[str, FunctionMetrics] = {}
+        self._others = FunctionMetrics()
+        self._max_functions = max_functions
+        self._gauges: dict[str, Callable[[], float]] = {}
+        self._counters: dict[str, int] = {}
+
+    def function(self, function_arn: str) -> FunctionMetrics:
+        """The counters of a function, by its unqualified ARN; keep what this returns."""
+        found = self._functions.get(function_arn)
+        if found is None:
+            if len(self._functions) >= self._max_functions:
+                return self._others
+            found = self._functions[function_arn] = FunctionMetrics()
+        return found
+
+    def forget(self, function_arn: str) -> None:
+        """The function is deleted; its place is free for another."""
+        self._functions.pop(function_arn, None)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """A counter of the server itself; names are constants, never made of a request."""
+        self._counters[name] = self._counters.get(name, 0) + by
+
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
+        """A value that its owner knows, read when somebody looks."""
+        self._gauges[name] = read
+
+    def snapshot(self) -> dict[str, object]:
+        functions = {arn: metrics.snapshot() for arn, metrics in self._functions.items()}
+        if self._others.invocations or self._others.throttles:
+            functions[OTHERS] = self._others.snapshot()
+        return {
+            "functions": functions,
+            "counters": dict(self._counters),
+            "gauges": {name: read() for name, read in self._gauges.items()},
+        }
