@@ -7,14 +7,13 @@ synchronous and makes no task: the answer comes through the invocation's callbac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from lambent.clock import Clock
 from lambent.control.targets import LATEST, FunctionTargets, VersionTarget
 from lambent.engine.admission import Admission
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Owner
+from lambent.engine.environment import Environment, Owner, Spawn
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.engine.keeper import Keeper
 from lambent.engine.launcher import Launcher
@@ -22,9 +21,6 @@ from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
 from lambent.errors import LambentError, TooManyRequests
 from lambent.observe.metrics import Metrics
-from lambent.observe.platform_lines import PlatformLines
-
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Dispatcher:
@@ -50,6 +46,8 @@ class Dispatcher:
         self._table = RoutingTable()
         self._retired: set[Pool] = set()
         self._living: set[Environment] = set()
+        self._all_ended = asyncio.Event()
+        self._all_ended.set()
         self._keeper = Keeper(self._pools, clock, idle_s=idle_s, memory_limit_mb=memory_limit_mb)
 
     # ── the hot path ─────────────────────────────────────────────────────────────────────────
@@ -156,15 +154,9 @@ class Dispatcher:
 
     def _make(self, target: VersionTarget, owner: Owner) -> Environment:
         self._keeper.make_room()
-        environment = Environment(
-            target,
-            owner,
-            self._launcher,
-            PlatformLines(target),
-            self._metrics,
-            self._spawn,
-        )
+        environment = Environment(target, owner, self._launcher, self._metrics, self._spawn)
         self._living.add(environment)
+        self._all_ended.clear()
         self._spawn(self._live(environment))
         self._keeper.wake()
         return environment
@@ -176,6 +168,8 @@ class Dispatcher:
             await environment.closed()
         finally:
             self._living.discard(environment)
+            if not self._living:
+                self._all_ended.set()
 
     def _retire(self, pool: Pool) -> None:
         pool.retire()
@@ -199,7 +193,7 @@ class Dispatcher:
             pool.close()
         for environment in list(self._living):
             environment.close()
-            await environment.closed()
+        await self._all_ended.wait()
 
 
 def _arn(route: Route, qualifier: str | None) -> str:

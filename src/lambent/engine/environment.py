@@ -20,16 +20,16 @@ from lambent.control.targets import VersionTarget
 from lambent.cost.billing import billed_ms
 from lambent.engine import faults
 from lambent.engine.call import Call
+from lambent.engine.deadline import Deadline
 from lambent.engine.faults import Fault
 from lambent.engine.invocation import Outcome
+from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher, Runtime
 from lambent.engine.states import Event, State, advance
 from lambent.errors import LambentError, SandboxError, ServiceException
-from lambent.observe.log_name import stream_name
 from lambent.observe.metrics import Metrics
-from lambent.observe.platform_lines import PlatformLines
-from lambent.observe.report import Report
-from lambent.observe.tail import tail
+from lambent.observe.report import Report, Status
+from lambent.observe.tail import tail_of
 from lambent.sandbox.spec import Exit, Sandbox
 
 log = structlog.get_logger()
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 INIT_LIMIT_S = 10.0
 SHUTDOWN_S = 0.3
 """Lambda's Shutdown phase for a runtime without extensions."""
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Owner(Protocol):
@@ -63,9 +65,8 @@ class Environment:
         target: VersionTarget,
         owner: Owner,
         launcher: Launcher,
-        lines: PlatformLines,
         metrics: Metrics,
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Spawn,
     ) -> None:
         self.target = target
         self.state = State.NEW
@@ -75,36 +76,30 @@ class Environment:
         """Most memory used, as last measured."""
         self._owner = owner
         self._launcher = launcher
-        self._lines = lines
         self._metrics = metrics
         self._spawn = spawn
-        self._loop = asyncio.get_running_loop()
         self._clock = launcher.clock
-        self.log_stream = stream_name(target.version, self._clock.time_ms(), launcher.new_id())
-        self._log = launcher.logs.open(
-            target.account, target.region, target.log_group, self.log_stream
-        )
+        self._journal = Journal(target, launcher.logs, launcher.clock)
+        self._deadline = Deadline(self._clock, self._deadline_passed)
         self._sandbox: Sandbox | None = None
         self._runtime: Runtime | None = None
         self._call: Call | None = None
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._init_started = 0.0
         self._init_ms: float | None = None
         """Set by a successful Init, and taken by the first invoke after it."""
         self._init_document = b""
-        self._ended: asyncio.Event = asyncio.Event()
+        self._ended = asyncio.Event()
 
     # ── birth ────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
         """Make the sandbox and start Init; the owner hears how it went."""
         try:
-            self._init_started = self._clock.monotonic()
-            self._sandbox = await self._launcher.place(self.target)
+            sandbox = await self._launcher.place(self.target)
             if self.state is State.CLOSED:  # closed while the sandbox was being made
-                await self._sandbox.close()
+                await sandbox.close()
                 return
+            self._sandbox = sandbox
             self.state = advance(self.state, Event.START)
             await self._launch(INIT_LIMIT_S)
         except LambentError as error:
@@ -114,8 +109,7 @@ class Environment:
 
     def _fail_to_start(self, error: LambentError) -> None:
         log.error("environment.start_failed", function=self.target.arn, error=str(error))
-        self._owner.environment_lost(self, error)
-        self.close()
+        self._lose(error)
 
     async def _launch(self, limit_s: float) -> None:
         """Start a runtime process in the sandbox; Init runs from here to `on_ready`."""
@@ -123,32 +117,33 @@ class Environment:
         self._sandbox.limit_cpu(False)
         self._init_started = self._clock.monotonic()
         self._init_document = b""
-        self._write(self._lines.init_start())
-        self._arm(limit_s)
-        runtime = await self._launcher.launch(self._sandbox, self.target, self, self.log_stream)
-        self._runtime = runtime
+        self._journal.init_started()
+        self._deadline.arm(limit_s)
+        runtime = await self._launcher.launch(
+            self._sandbox, self.target, self, self._journal.stream_name
+        )
         if self.state is State.CLOSED:
             runtime.close()
             return
+        self._runtime = runtime
         runtime.process.exited.add_done_callback(lambda future: self._exited(runtime, future))
 
     # ── what the runtime says (RuntimeEvents) ────────────────────────────────────────────────
 
     def on_message(self, time_us: int | None, message: bytes) -> None:
-        """One log event of the function."""
-        time_ms = self._clock.time_ms() if time_us is None else time_us // 1000
-        self._log.append(time_ms, message)
-        if self._call is not None and self._call.tail is not None:
-            self._call.tail.append(message)
+        self._journal.on_message(time_us, message)
 
     def on_ready(self) -> None:
         self.state = advance(self.state, Event.READY)
         assert self._sandbox is not None
         self._sandbox.limit_cpu(True)
+        init_ms = (self._clock.monotonic() - self._init_started) * 1000
         if self.state is State.RUNNING:  # Init inside an invoke
+            self._journal.init_done(init_ms, phase="invoke")
             self._deliver()
             return
-        self._init_ms = (self._clock.monotonic() - self._init_started) * 1000
+        self._journal.init_done(init_ms)
+        self._init_ms = init_ms
         self._become_idle()
 
     def on_init_error(self, document: bytes) -> None:
@@ -158,13 +153,13 @@ class Environment:
     def on_response(self, payload: bytes) -> None:
         self.state = advance(self.state, Event.ANSWER)
         if len(payload) > faults.PAYLOAD_LIMIT:
-            self._finish(faults.too_large(), "Unhandled", "Function.ResponseSizeTooLarge")
+            self._finish(faults.too_large(), "Unhandled")
         else:
             self._finish(payload, None)
 
     def on_error(self, document: bytes) -> None:
         self.state = advance(self.state, Event.ANSWER)
-        self._finish(document, "Unhandled", faults.error_type(document) or "Unhandled")
+        self._finish(document, "Unhandled")
 
     def on_next(self) -> None:
         """The runtime asks for its next invoke."""
@@ -176,7 +171,7 @@ class Environment:
         self._break(faults.PROTOCOL)
 
     def _become_idle(self) -> None:
-        self._deadline = 0.0
+        self._deadline.disarm()
         self.idle_since = self._clock.monotonic()
         self._owner.environment_free(self)
 
@@ -184,13 +179,12 @@ class Environment:
 
     def invoke(self, call: Call) -> None:
         """Run `call`; legal when IDLE, or UNREADY (then Init is tried again inside the invoke)."""
-        self._call = call
         self.state = advance(self.state, Event.INVOKE)
+        self._call = call
         call.started = self._clock.monotonic()
-        self._arm(self.target.timeout_s)
-        if self.frozen:
-            self._thaw()
-        self._write(self._lines.start(call.invocation.request_id, self.target.version))
+        self._deadline.arm(self.target.timeout_s)
+        self._thaw()
+        self._journal.started(call)
         if self.state is State.REINIT:
             self._spawn(self._reinit())
         else:
@@ -200,6 +194,7 @@ class Environment:
         try:
             await self._stop_processes()
             if self.state is State.REINIT:
+                self._deadline.arm(self.target.timeout_s)
                 await self._launch(self.target.timeout_s)
         except (LambentError, OSError) as error:
             self._lose(ServiceException(f"the environment could not be started again: {error}"))
@@ -209,11 +204,10 @@ class Environment:
         assert call is not None
         assert runtime is not None
         invocation = call.invocation
-        remaining_ms = int((self._deadline - self._clock.monotonic()) * 1000)
         runtime.transport.deliver(
             (
                 invocation.request_id,
-                str(self._clock.time_ms() + remaining_ms),
+                str(self._clock.time_ms() + self._deadline.remaining_ms()),
                 call.arn,
                 call.trace,
                 invocation.tenant_id,
@@ -224,10 +218,14 @@ class Environment:
         )
 
     def _finish(
-        self, payload: bytes, error: str | None, error_type: str = "", status: str = ""
+        self,
+        payload: bytes,
+        error: str | None,
+        error_type: str = "",
+        status: Status = "success",
     ) -> None:
         """End the running invoke: END and REPORT, then the caller's answer."""
-        call = self._call
+        call, self._call = self._call, None
         assert call is not None
         if self._runtime is not None:
             self._runtime.pipe.drain()
@@ -235,68 +233,45 @@ class Environment:
         init_ms, self._init_ms = self._init_ms, None
         if self._sandbox is not None:
             self.used_mb = self._sandbox.memory_mb()
-        used_mb = self.used_mb
         billed = billed_ms(duration_ms, init_ms)
-        request_id = call.invocation.request_id
-        self._write(self._lines.end(request_id))
-        self._write(
-            self._lines.report(
-                Report(
-                    request_id=request_id,
-                    duration_ms=duration_ms,
-                    billed_ms=billed,
-                    memory_mb=self.target.memory_mb,
-                    used_mb=used_mb,
-                    init_ms=init_ms,
-                    status=status or ("error" if error else "success"),
-                    error_type=error_type,
-                    trace=call.trace,
-                )
+        target = self.target
+        self._journal.ended(
+            Report(
+                request_id=call.invocation.request_id,
+                duration_ms=duration_ms,
+                billed_ms=billed,
+                memory_mb=target.memory_mb,
+                used_mb=self.used_mb,
+                init_ms=init_ms,
+                status=status,
+                error_type=error_type,
+                trace=call.trace,
+                produced_bytes=len(payload),
             )
         )
-        self._call = None
-        self._metrics.invocation(self.target, duration_ms, init_ms, billed, failed=bool(error))
+        self._metrics.invocation(target, duration_ms, init_ms, failed=error is not None)
         call.finish(
             Outcome(
                 payload=payload,
-                executed_version=self.target.version,
+                executed_version=target.version,
                 function_error=error,
-                log_tail=b"" if call.tail is None else tail(call.tail),
+                log_tail=b"" if call.tail is None else tail_of(call.tail),
                 duration_ms=duration_ms,
                 billed_ms=billed,
                 init_ms=init_ms,
-                memory_used_mb=used_mb,
-                log_stream=self.log_stream,
-                executed_arn=self.target.arn,
+                memory_used_mb=self.used_mb,
+                log_stream=self._journal.stream_name,
+                executed_arn=target.function_arn,
             )
         )
 
-    # ── time ─────────────────────────────────────────────────────────────────────────────────
-
-    def _arm(self, limit_s: float) -> None:
-        """Set the deadline. The timer, once set, stays: it looks at the deadline when it fires."""
-        now = self._clock.monotonic()
-        deadline = now + limit_s
-        if self._timer is None:
-            self._timer = self._loop.call_later(limit_s, self._timer_fired)
-        elif self._deadline and deadline < self._deadline:
-            self._timer.cancel()
-            self._timer = self._loop.call_later(limit_s, self._timer_fired)
-        self._deadline = deadline
-
-    def _timer_fired(self) -> None:
-        self._timer = None
-        if not self._deadline:
-            return
-        remaining_s = self._deadline - self._clock.monotonic()
-        if remaining_s > 0:
-            self._timer = self._loop.call_later(remaining_s, self._timer_fired)
-        elif self.state is State.INIT:
-            self._init_failed(Fault("Sandbox.Timedout", "Init timed out", "timeout"))
-        else:
-            self._break(faults.timed_out(float(self.target.timeout_s)))
-
     # ── bad ends ─────────────────────────────────────────────────────────────────────────────
+
+    def _deadline_passed(self) -> None:
+        if self.state is State.INIT:
+            self._init_failed(faults.INIT_TIMEOUT)
+        else:
+            self._break(faults.timed_out(self.target.timeout_s))
 
     def _exited(self, runtime: Runtime, future: asyncio.Future[Exit]) -> None:
         """The runtime process is gone: in the middle of something, or because we ended it."""
@@ -307,75 +282,76 @@ class Environment:
         if runtime is not self._runtime:  # its last words changed the state
             return
         exit_ = future.result()
-        if self.state is State.INIT:
-            self._init_failed(faults.exited(exit_))
-        elif self.state is State.REINIT and exit_.signal == signal.SIGSEGV:
+        if self.state is State.REINIT and exit_.signal == signal.SIGSEGV:
             # Lambda reports a crash in Init as a time-out (LAMBDA.md 79); the log has the truth.
-            self._write_exit(faults.exited(exit_))
-            self._break(faults.timed_out(float(self.target.timeout_s)))
+            self._journal.fault(self._request_id, faults.exited(exit_), 0)
+            self._break(faults.timed_out(self.target.timeout_s))
         else:
             self._break(faults.exited(exit_))
 
     def _init_failed(self, fault: Fault) -> None:
         """Lambda says so in the log, and tries again inside the first invoke."""
-        self._deadline = 0.0
-        duration_ms = (self._clock.monotonic() - self._init_started) * 1000
-        kind = faults.error_type(self._init_document) or fault.error_type
-        self._write(self._lines.init_report(duration_ms, "init", fault.status, kind))
+        self._deadline.disarm()
+        self._journal.init_done(self._since_init_ms(), self._init_fault(fault))
         self._spawn(self._end_failed_init())
 
     async def _end_failed_init(self) -> None:
-        await self._stop_processes()
+        try:
+            await self._stop_processes()
+        except (LambentError, OSError) as error:
+            self._fail_to_start(SandboxError(f"a failed Init could not be ended: {error}"))
+            return
         if self.state is State.INIT:
             self.state = advance(self.state, Event.INIT_FAILED)
             self._become_idle()
 
     def _break(self, fault: Fault) -> None:
         """End what runs with `fault`, answer its caller, and start afresh in the same sandbox."""
-        if self.state in {State.CLOSED, State.RESETTING, State.NEW, State.UNREADY}:
-            return
         if self.state is State.INIT:
             self._init_failed(fault)
-            return
-        in_init = self.state is State.REINIT
-        self.state = advance(self.state, Event.BREAK)
-        self._deadline = 0.0
-        if self._call is not None:
-            self._answer_fault(fault, in_init=in_init)
-        if in_init:
+        elif self.state is State.REINIT:
+            self._journal.init_done(self._since_init_ms(), self._init_fault(fault), phase="invoke")
+            self.state = advance(self.state, Event.BREAK)
+            self._answer_fault(fault)
             self._lose(None)  # a second failed Init: the next call gets a new environment
-        else:
+        elif self.state in {State.IDLE, State.RUNNING, State.RETURNING}:
+            self.state = advance(self.state, Event.BREAK)
+            self._deadline.disarm()
+            if self._call is not None:
+                self._answer_fault(fault)
             self._owner.environment_resetting(self)
             self._spawn(self._reset())
 
-    def _answer_fault(self, fault: Fault, *, in_init: bool) -> None:
-        assert self._call is not None
+    def _since_init_ms(self) -> float:
+        return (self._clock.monotonic() - self._init_started) * 1000
+
+    def _init_fault(self, fault: Fault) -> Fault:
+        """`fault`, under the name that the runtime itself gave it."""
+        return faults.named(fault, faults.error_type(self._init_document))
+
+    @property
+    def _request_id(self) -> str:
+        return self._call.invocation.request_id if self._call is not None else ""
+
+    def _answer_fault(self, fault: Fault) -> None:
+        """The caller's answer when the runtime gave none, or only an Init error."""
         if self._runtime is not None:
             self._runtime.pipe.drain(partial=True)
-        request_id = self._call.invocation.request_id
-        document = fault.document(request_id)
-        kind = fault.error_type
-        if in_init and self._init_document:
+        if self._init_document:
             document = self._init_document
-            kind = faults.error_type(document)
-        elif fault.status == "timeout":
-            self._write(self._lines.timed_out(request_id, float(self.target.timeout_s)))
+            fault = self._init_fault(fault)
         else:
-            self._write_exit(fault)
-        self._finish(document, "Unhandled", kind, fault.status)
-
-    def _write_exit(self, fault: Fault) -> None:
-        request_id = self._call.invocation.request_id if self._call is not None else ""
-        self._write(self._lines.exited(request_id, fault.message, fault.error_type))
+            document = fault.document(self._request_id)
+            self._journal.fault(self._request_id, fault, self.target.timeout_s)
+        self._finish(document, "Unhandled", fault.error_type, fault.status)
 
     async def _reset(self) -> None:
         """Kill what is left and run Init again where the old one was."""
         try:
             await self._stop_processes()
-            if self.state is not State.RESETTING:
-                return
-            self.state = advance(self.state, Event.START)
-            await self._launch(INIT_LIMIT_S)
+            if self.state is State.RESETTING:
+                self.state = advance(self.state, Event.START)
+                await self._launch(INIT_LIMIT_S)
         except (LambentError, OSError) as error:
             log.error("environment.reset_failed", function=self.target.arn, error=str(error))
             self._lose(None)
@@ -413,25 +389,18 @@ class Environment:
         """Shut down: SIGTERM, a moment, SIGKILL; then give the sandbox back. Returns at once."""
         if self.state is State.CLOSED:
             return
-        was_running = self._runtime is not None
         self.state = advance(self.state, Event.CLOSE)
-        self._deadline = 0.0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.close()
         call, self._call = self._call, None
         if call is not None:
             call.fail(ServiceException("the execution environment was shut down"))
-        self._spawn(self._shut_down(graceful=was_running))
+        self._spawn(self._shut_down())
 
-    async def _shut_down(self, *, graceful: bool) -> None:
+    async def _shut_down(self) -> None:
         sandbox, runtime = self._sandbox, self._runtime
-        self._sandbox = self._runtime = None
         try:
-            if sandbox is not None and runtime is not None and graceful:
-                self.frozen, frozen = False, self.frozen
-                if frozen:
-                    sandbox.thaw()
+            if sandbox is not None and runtime is not None:
+                self._thaw()
                 sandbox.terminate()
                 await asyncio.wait([runtime.process.exited], timeout=SHUTDOWN_S)
             if runtime is not None:
@@ -441,19 +410,12 @@ class Environment:
         except (LambentError, OSError) as error:
             log.error("environment.close_failed", function=self.target.arn, error=str(error))
         finally:
-            self._log.close()
+            self._sandbox = self._runtime = None
             self._ended.set()
 
     async def closed(self) -> None:
         """Wait until everything that it held is given back."""
         await self._ended.wait()
-
-    def _write(self, line: bytes | None) -> None:
-        """A platform line into the log, unless the log's format or level leaves it out."""
-        if line is not None:
-            self._log.append(self._clock.time_ms(), line)
-            if self._call is not None and self._call.tail is not None:
-                self._call.tail.append(line)
 
 
 def _one_line(context: bytes | None) -> str:

@@ -6,7 +6,8 @@ The documents and texts are Lambda's (LAMBDA.md 77–80); `Exit` comes from the 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
 
@@ -39,8 +40,8 @@ class Fault:
 
     error_type: str
     message: str
-    status: str = "error"
-    """`error` or `timeout`, as REPORT says it."""
+    status: Literal["error", "timeout"] = "error"
+    """As REPORT says it."""
 
     def document(self, request_id: str) -> bytes:
         """The error document that the caller gets."""
@@ -80,6 +81,15 @@ def too_large() -> bytes:
 
 PROTOCOL = Fault("Runtime.ExitError", "Runtime exited without providing a reason")
 """A runtime that breaks the protocol is ended, and looks to the caller like one that left."""
+
+
+INIT_TIMEOUT = Fault("Sandbox.Timedout", "Init timed out", "timeout")
+"""Init took more than its ten seconds; Lambda then tries again inside the first invoke."""
+
+
+def named(fault: Fault, error_type: str) -> Fault:
+    """`fault` under the runtime's own name for it, if it gave one."""
+    return replace(fault, error_type=error_type) if error_type else fault
 
 
 def error_type(document: bytes) -> str:
