@@ -1,7 +1,6 @@
 """What has happened, counted in memory: per function, and gauges that others keep.
 
-The engine holds one `FunctionMetrics` per function and calls it once per invoke; nothing here does
-more than add numbers. The number of functions told apart is bounded, the rest count as one.
+The engine calls once per invoke; nothing here does more than add numbers. The number of functions told apart is bounded, the rest count as one.
 `Metrics.snapshot` is plain data, for whoever renders it.
 """
 
@@ -10,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
+
+from lambent.control.targets import VersionTarget
 
 BOUNDS_MS: Final = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
@@ -58,16 +59,12 @@ class FunctionMetrics:
         self.errors = 0
         self.throttles = 0
         self.cold_starts = 0
-        self.billed_ms = 0
         self.duration = Histogram()
         self.init = Histogram()
 
-    def invocation(
-        self, duration_ms: float, billed_ms: int, init_ms: float | None, *, failed: bool
-    ) -> None:
+    def invocation(self, duration_ms: float, init_ms: float | None, *, failed: bool) -> None:
         """One invoke that ran, well or not."""
         self.invocations += 1
-        self.billed_ms += billed_ms
         duration = self.duration
         duration.counts[bisect_left(BOUNDS_MS, duration_ms)] += 1
         duration.sum += duration_ms
@@ -77,17 +74,12 @@ class FunctionMetrics:
             self.cold_starts += 1
             self.init.add(init_ms)
 
-    def throttle(self) -> None:
-        """One request that was refused for want of concurrency."""
-        self.throttles += 1
-
     def snapshot(self) -> dict[str, object]:
         return {
             "invocations": self.invocations,
             "errors": self.errors,
             "throttles": self.throttles,
             "cold_starts": self.cold_starts,
-            "billed_ms": self.billed_ms,
             "duration_ms": self.duration.snapshot(),
             "init_ms": self.init.snapshot(),
         }
@@ -103,8 +95,19 @@ class Metrics:
         self._gauges: dict[str, Callable[[], float]] = {}
         self._counters: dict[str, int] = {}
 
+    def invocation(
+        self, target: VersionTarget, duration_ms: float, init_ms: float | None, *, failed: bool
+    ) -> None:
+        """One invoke that ran, well or not; on the hot path."""
+        found = self._functions.get(target.function_arn) or self.function(target.function_arn)
+        found.invocation(duration_ms, init_ms, failed=failed)
+
+    def throttle(self, target: VersionTarget) -> None:
+        """One request that was refused for want of concurrency."""
+        self.function(target.function_arn).throttles += 1
+
     def function(self, function_arn: str) -> FunctionMetrics:
-        """The counters of a function, by its unqualified ARN; keep what this returns."""
+        """The counters of a function, by its unqualified ARN."""
         found = self._functions.get(function_arn)
         if found is None:
             if len(self._functions) >= self._max_functions:

@@ -5,12 +5,32 @@ The front door sends it base64-coded in `X-Amz-Log-Result`; Lambda keeps the las
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Reversible
 
 TAIL_BYTES = 4096
 
 
-def tail_of(messages: Sequence[bytes]) -> bytes:
+class LogTail:
+    """The end of a log that is still being written: holds little more than the 4 KB."""
+
+    __slots__ = ("_messages", "_size")
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+
+    def append(self, message: bytes) -> None:
+        self._messages.append(message)
+        self._size += len(message) + 1
+        while self._size - len(self._messages[0]) - 1 >= TAIL_BYTES:
+            self._size -= len(self._messages.popleft()) + 1
+
+    def text(self) -> bytes:
+        return tail_of(self._messages)
+
+
+def tail_of(messages: Reversible[bytes]) -> bytes:
     """The last 4 KB of an invoke's events, each ended by a newline, as one text.
 
     Walks from the end, so a million lines cost no more than the few that fit.
@@ -22,8 +42,7 @@ def tail_of(messages: Sequence[bytes]) -> bytes:
         size += len(message) + 1
         if size >= TAIL_BYTES:
             break
-    kept.reverse()
-    text = b"\n".join(kept) + b"\n" if kept else b""
+    text = b"".join(message + b"\n" for message in reversed(kept))
     if len(text) <= TAIL_BYTES:
         return text
     return _from_character(text[-TAIL_BYTES:])
