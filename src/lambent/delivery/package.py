@@ -1,0 +1,193 @@
+"""From a folder to the zip that Lambda runs: the user's files, dependencies, bytecode.
+
+The same folder gives the same bytes, so an unchanged function is recognised by its hash and not
+deployed again. Past 50 MB a zip must travel through S3; where no bucket is at hand the dependencies'
+bytecode is left out when that makes it fit. `deploy` takes the result to Lambda.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lambent.delivery import archive, bytecode, dependencies, interpreters, platforms, source
+from lambent.delivery.problem import Problem
+
+ZIPPED_LIMIT = 52_428_800
+"""Direct upload; AWS answers 413 from this size on."""
+UNZIPPED_LIMIT = 262_144_000
+
+_BYTECODE_TO_SOURCE = 1.6  # deflated bytecode over deflated source, seen in scikit-learn and SciPy
+_TABLES = 110  # what a zip's headers add per file, with its name twice
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to package, and for which runtime."""
+
+    folder: Path
+    runtime: str
+    architecture: str = "x86_64"
+    bytecode: bool = True
+    dependencies: bool = True
+    allow_source: tuple[str, ...] = ()
+    bucket_at_hand: bool = False
+    """Whether a zip over 50 MB can be delivered."""
+    fresh: bool = False
+    """Ignore cached dependencies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A finished zip and what there is to say about it."""
+
+    data: bytes
+    files: int
+    unzipped: int
+    bytecode: str
+    """`"all"`, `"own"` (dependencies without), `"none"`."""
+    notes: tuple[str, ...] = ()
+    largest: tuple[tuple[str, int], ...] = field(default=())
+    """Top-level names and their unzipped bytes, largest first."""
+
+    @property
+    def sha256(self) -> str:
+        """As Lambda's CodeSha256."""
+        return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
+
+    @property
+    def direct(self) -> bool:
+        return len(self.data) < ZIPPED_LIMIT
+
+
+Progress = Callable[[str], None]
+
+
+def build(recipe: Recipe, progress: Progress = lambda _: None) -> Package:
+    """Package a folder; raises `Problem` when it cannot run on Lambda."""
+    files = source.files(recipe.folder)
+    if not files:
+        raise Problem(
+            "SOURCE_EMPTY",
+            f"{recipe.folder} holds no file to package",
+            fix="check CodeUri in template.yaml and the patterns in .lambentignore",
+        )
+    platform = platforms.of(recipe.runtime, recipe.architecture)
+    python = interpreters.find(platform.python) if platform and recipe.bytecode else None
+    notes = []
+    if platform and recipe.bytecode and python is None:
+        notes.append(f"no bytecode: Python {platform.python} is not on this machine")
+    progress("reading the folder")
+    own, failures = _own(files, python)
+    notes += [f"{name} does not compile: {why}" for name, why in failures.items()]
+    theirs, with_bytecode = _theirs(recipe, platform, own, python is not None, notes, progress)
+    progress("writing the zip")
+    entries = {entry.name: entry for entry in (*theirs, *own)}
+    package = Package(
+        archive.write(entries.values()),
+        len(entries),
+        sum(entry.raw_size for entry in entries.values()),
+        ("all" if with_bytecode or not theirs else "own") if python else "none",
+        tuple(notes),
+        _largest(list(entries.values())),
+    )
+    _check(package, recipe)
+    return package
+
+
+def _own(
+    files: list[source.SourceFile], python: Path | None
+) -> tuple[list[archive.Entry], dict[str, str]]:
+    """The user's files as entries, with bytecode, and which of them do not compile."""
+    found = [(file.name, file.path.read_bytes(), file.executable) for file in files]
+    failures: dict[str, str] = {}
+    if python is not None and any(name.endswith(".py") for name, _, _ in found):
+        with tempfile.TemporaryDirectory(prefix="lambent-package-") as scratch:
+            tree = Path(scratch)
+            sources = [file for file in files if file.name.endswith(".py")]
+            for file in sources:
+                (tree / file.name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.path, tree / file.name)
+            failures = bytecode.compile_tree(python, tree, [file.name for file in sources])
+            found += [
+                (path.relative_to(tree).as_posix(), path.read_bytes(), False)
+                for path in sorted(tree.rglob("__pycache__/*.pyc"))
+            ]
+    return archive.pack_all(found), failures
+
+
+def _theirs(
+    recipe: Recipe,
+    platform: platforms.Platform | None,
+    own: list[archive.Entry],
+    compiled: bool,  # noqa: FBT001  whether an interpreter for bytecode is there
+    notes: list[str],
+    progress: Progress,
+) -> tuple[list[archive.Entry], bool]:
+    """The dependencies as entries, and whether they carry bytecode."""
+    wanted = dependencies.requirements(recipe.folder, recipe.allow_source)
+    if wanted is None or not recipe.dependencies:
+        return [], compiled
+    if platform is None:
+        notes.append(
+            f"{wanted.path.name} is not installed: {recipe.runtime} is not a Python runtime"
+        )
+        return [], False
+    store = dependencies.Store()
+    say = f"installing {wanted.path.name} for Python {platform.python}"
+    plain_known = store.has(wanted, platform, compiled=False) and not recipe.fresh
+    if compiled and recipe.bucket_at_hand:
+        progress(say)
+        return store.entries(wanted, platform, compiled=True, fresh=recipe.fresh), True
+    progress("reading installed packages" if plain_known else say)
+    plain = store.entries(wanted, platform, compiled=False, fresh=recipe.fresh)
+    if not compiled or _zipped(own + plain) >= ZIPPED_LIMIT:
+        return plain, False
+    sources = sum(len(entry.data) for entry in plain if entry.name.endswith(".py"))
+    if _zipped(own + plain) + sources * _BYTECODE_TO_SOURCE < ZIPPED_LIMIT:
+        progress("compiling bytecode")
+        full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
+        if _zipped(own + full) < ZIPPED_LIMIT:
+            return full, True
+    notes.append(
+        "the dependencies' bytecode is left out to stay under 50 MB; --bucket NAME (S3) keeps it"
+    )
+    return plain, False
+
+
+def _zipped(entries: list[archive.Entry]) -> int:
+    return sum(len(entry.data) + _TABLES + 2 * len(entry.name) for entry in entries)
+
+
+def _largest(entries: list[archive.Entry]) -> tuple[tuple[str, int], ...]:
+    sizes: Counter[str] = Counter()
+    for entry in entries:
+        top = entry.name.split("/")[0]
+        sizes[top.removesuffix(".libs")] += entry.raw_size
+    return tuple(sizes.most_common(5))
+
+
+def _check(package: Package, recipe: Recipe) -> None:
+    largest = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in package.largest)
+    if package.unzipped >= UNZIPPED_LIMIT:
+        raise Problem(
+            "PACKAGE_TOO_LARGE",
+            f"unzipped the package is {package.unzipped / 1e6:.0f} MB; Lambda takes less than 262 MB",
+            why=f"largest: {largest}",
+            fix="leave out what the function does not need (requirements.txt, .lambentignore), "
+            "or keep the model in S3",
+        )
+    if not package.direct and not recipe.bucket_at_hand:
+        raise Problem(
+            "PACKAGE_NEEDS_BUCKET",
+            f"zipped the package is {len(package.data) / 1e6:.1f} MB; "
+            "Lambda takes less than 52.4 MB directly, the rest through S3",
+            why=f"largest unzipped: {largest}",
+            fix="--bucket NAME, or bucket: NAME under Metadata: lambent in template.yaml",
+        )
