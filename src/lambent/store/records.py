@@ -1,0 +1,115 @@
+"""What is kept of a function, its versions and its aliases.
+
+Frozen Structs, written as JSON documents beside their key columns. They hold facts, not answers:
+ARNs, defaults that follow from the name and AWS's spelling are made in `control/answers.py`.
+A field that is added later needs a default, so that documents written before still load.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+LATEST: Final = 0
+"""The number under which `$LATEST` is kept; published versions count from 1."""
+
+State = Literal["Pending", "Active", "Inactive", "Failed"]
+UpdateStatus = Literal["InProgress", "Successful", "Failed"]
+
+
+class Vpc(msgspec.Struct, frozen=True):
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    vpc_id: str = ""
+    ipv6: bool = False
+
+
+class FileSystem(msgspec.Struct, frozen=True):
+    arn: str
+    mount_path: str
+
+
+class Logging(msgspec.Struct, frozen=True):
+    format: Literal["Text", "JSON"] = "Text"
+    application_level: str | None = None
+    system_level: str | None = None
+    group: str | None = None
+    """None means `/aws/lambda/<function>`."""
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """How a version runs: everything that UpdateFunctionConfiguration can change."""
+
+    runtime: str | None
+    handler: str | None
+    role: str
+    runtime_version_arn: str = ""
+    description: str = ""
+    timeout_s: int = 3
+    memory_mb: int = 128
+    ephemeral_mb: int = 512
+    environment: dict[str, str] | None = None
+    """None: never given. AWS shows an empty map that was given."""
+    layers: tuple[str, ...] = ()
+    vpc: Vpc | None = None
+    dead_letter_arn: str = ""
+    kms_key_arn: str = ""
+    tracing_mode: Literal["PassThrough", "Active"] = "PassThrough"
+    file_systems: tuple[FileSystem, ...] = ()
+    snap_start: Literal["None", "PublishedVersions"] = "None"
+    logging: Logging = Logging()
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """Which package a version runs, and for which processor."""
+
+    sha256: str
+    """Hexadecimal: the package's name in `store/artifacts.py`."""
+    size: int
+    """Bytes of the zip."""
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    source_kms_key_arn: str = ""
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One version: `$LATEST`, or a published one, whose configuration and code never change."""
+
+    number: int
+    configuration: Configuration
+    code: Code
+    revision_id: str
+    generation: str
+    """New with every update of `$LATEST`: environments of another generation are not reused."""
+    modified_ms: int
+    state: State
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    update_status: UpdateStatus | None = None
+    """None while the function is being created: AWS shows none then."""
+    update_reason: str | None = None
+    update_reason_code: str | None = None
+    published_description: str | None = None
+    """PublishVersion's own description; None means the configuration's."""
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    """A number or `$LATEST`."""
+    description: str = ""
+    weights: dict[str, float] = {}
+    """Other version → its share of calls, 0..1; at most one entry."""
+    revision_id: str
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """What belongs to a function as a whole."""
+
+    account: str
+    region: str
+    name: str
+    tags: dict[str, str] = {}
+    reserved_concurrency: int | None = None
+    last_version: int = 0
+    """The highest number published; numbers are never reused."""
