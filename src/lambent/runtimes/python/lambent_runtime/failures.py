@@ -77,10 +77,8 @@ def _stack(error):
 
 
 def _is_scaffold(filename: str) -> bool:
-    return (
-        filename.startswith((_OWN, "<frozen importlib"))
-        or ("/asyncio/" in filename
-        and "/lib/python" in filename)
+    return filename.startswith((_OWN, "<frozen importlib")) or (
+        "/asyncio/" in filename and "/lib/python" in filename
     )
 
 

@@ -21,7 +21,33 @@ LEVELS = {
 }
 # What `logging` itself puts into a record; everything else came by `extra=`.
 OWN_FIELDS = frozenset(
-    ["args", "asctime", "aws_request_id", "created", "exc_info", "exc_text", "filename", "funcName", "levelname", "levelno", "lineno", "message", "module", "msecs", "msg", "name", "pathname", "process", "processName", "relativeCreated", "stack_info", "taskName", "tenant_id", "thread", "threadName"]
+    [
+        "args",
+        "asctime",
+        "aws_request_id",
+        "created",
+        "exc_info",
+        "exc_text",
+        "filename",
+        "funcName",
+        "levelname",
+        "levelno",
+        "lineno",
+        "message",
+        "module",
+        "msecs",
+        "msg",
+        "name",
+        "pathname",
+        "process",
+        "processName",
+        "relativeCreated",
+        "stack_info",
+        "taskName",
+        "tenant_id",
+        "thread",
+        "threadName",
+    ]
 )
 
 

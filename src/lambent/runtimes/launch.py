@@ -1,0 +1,158 @@
+"""How a version is started: what a sandbox must show, then argv and environment of its process.
+
+`Planner.ground` is slow the first time (it makes folders; call it in a thread), `Planner.plan`
+never is. The engine's launcher is the caller; what runs next is `python/bootstrap.py` inside.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from lambent.control.targets import VersionTarget
+from lambent.errors import InvalidRuntime
+from lambent.runtimes import interpreters, lang_dir, runtime_dir
+from lambent.runtimes.variables import Facts, Places, environment
+
+__all__ = ["Facts", "Ground", "InvalidEntrypoint", "LaunchPlan", "Planner"]
+
+CUSTOM: Final = frozenset({"provided.al2023", "provided.al2"})
+FLAGS: Final = ("-S", "-B", "-X", "utf8")
+"""No site-packages and .pth files, no bytecode written to a read-only folder, UTF-8 whatever
+locales the machine has. Not -E or -I: on Lambda a function's PYTHON… variables have their effect."""
+
+
+class InvalidEntrypoint(InvalidRuntime):
+    """No `bootstrap` that could be executed; AWS's error type is Runtime.InvalidEntrypoint."""
+
+    code, error_type = "InvalidRuntimeException", "Runtime.InvalidEntrypoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a sandbox must show for a version, and how its runtime is spoken to."""
+
+    transport: Literal["channel", "http"]
+    lang_dir: Path | None = None
+    runtime_dir: Path | None = None
+    interpreter: str = ""
+    """`python3.12`: the executable's name in lang_dir's bin."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """One runtime process; paths are as seen inside."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    transport: Literal["channel", "http"]
+    lang_dir: Path | None
+    runtime_dir: Path | None
+    cwd: str
+
+
+class Planner:
+    """Knows how each runtime is started on this machine. One per server.
+
+    `isolated` is False where the sandbox cannot mount anything: then every path is the host's.
+    """
+
+    def __init__(self, data_dir: Path, *, isolated: bool = True) -> None:
+        self._store = data_dir / "runtimes"
+        self._isolated = isolated
+        self._grounds: dict[str, Ground] = {}
+        self._lock = threading.Lock()
+
+    def ground(self, target: VersionTarget) -> Ground:
+        """What must be shown; makes it on first use. Blocking.
+
+        Raises `InvalidRuntime` when the machine has no interpreter for it.
+        """
+        runtime = target.runtime or "image"
+        if runtime == "image" or runtime in CUSTOM:
+            return Ground("http")
+        with self._lock:
+            ground = self._grounds.get(runtime)
+            if ground is None:
+                ground = self._grounds[runtime] = self._make(runtime)
+        return ground
+
+    def prepare(self, runtimes: Iterable[str]) -> None:
+        """Make what these runtimes need ahead of their first invoke. Blocking."""
+        for runtime in runtimes:
+            interpreter = interpreters.find(runtime)
+            if interpreter is not None:
+                with self._lock:
+                    if runtime not in self._grounds:
+                        self._grounds[runtime] = self._make(runtime)
+
+    def _make(self, runtime: str) -> Ground:
+        interpreter = interpreters.find(runtime)
+        if interpreter is None:
+            raise InvalidRuntime(
+                f"No interpreter for {runtime} on this machine: "
+                f"{interpreters.how_to_install(runtime)}"
+            )
+        return Ground(
+            transport="channel",
+            lang_dir=lang_dir.assemble(interpreter, self._store),
+            runtime_dir=runtime_dir.assemble(interpreter, self._store),
+            interpreter=f"python{interpreter.minor}",
+        )
+
+    def plan(self, target: VersionTarget, facts: Facts) -> LaunchPlan:
+        """The argv and environment of one process of a version whose ground is made."""
+        ground = self.ground(target)
+        places = self._places(target, ground)
+        env = environment(target, facts, places)
+        if ground.transport == "channel":
+            argv: tuple[str, ...] = (
+                f"{places.lang}/bin/{ground.interpreter}",
+                *FLAGS,
+                f"{places.runtime}/bootstrap.py",
+            )
+            if not self._isolated:
+                env["_LAMBENT_OPT_DIRS"] = ":".join(places.opt)
+        else:
+            argv = (_bootstrap(target, places),)
+        wrapper = target.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+        if wrapper:
+            argv = (wrapper, *argv)
+        return LaunchPlan(
+            argv=argv,
+            env=env,
+            transport=ground.transport,
+            lang_dir=ground.lang_dir,
+            runtime_dir=ground.runtime_dir,
+            cwd=places.task,
+        )
+
+    def _places(self, target: VersionTarget, ground: Ground) -> Places:
+        if self._isolated:
+            return Places()
+        return Places(
+            task=str(target.code_path),
+            runtime=str(ground.runtime_dir or target.code_path),
+            lang=str(ground.lang_dir or target.code_path),
+            opt=tuple(str(path) for path in reversed(target.layer_paths)),
+        )
+
+
+def _bootstrap(target: VersionTarget, places: Places) -> str:
+    """The custom runtime's entry: the function's own, or else a layer's (the last one's)."""
+    if target.runtime is None:
+        raise InvalidRuntime("Container images name their entry point themselves")
+    layers = list(reversed(target.layer_paths))
+    inside = places.opt if len(places.opt) == len(layers) else places.opt * len(layers)
+    folders = [(target.code_path, places.task), *zip(layers, inside, strict=True)]
+    for host, shown in folders:
+        path = host / "bootstrap"
+        if path.is_file():
+            if path.stat().st_mode & 0o111:
+                return f"{shown}/bootstrap"
+            raise InvalidEntrypoint(f"fork/exec {shown}/bootstrap: permission denied")
+    searched = " ".join(f"{shown}/bootstrap" for shown in ("/var/runtime", "/var/task", "/opt"))
+    raise InvalidEntrypoint(f"Couldn't find valid bootstrap(s): [{searched}]")
