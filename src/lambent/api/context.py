@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from lambent.clock import Clock
@@ -29,24 +30,21 @@ class Engine(Protocol):
 
 
 class EventIntake(Protocol):
-    """What the API needs of `events`: an accepted event is on disk when `accept` returns."""
+    """What the API needs of `events`: the durable queue of asynchronous invokes."""
 
-    async def accept(self, event: AcceptedEvent) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedEvent:
-    """An asynchronous invoke, as it goes to the durable queue."""
-
-    request_id: str
-    account: str
-    region: str
-    name: str
-    qualifier: str | None
-    payload: bytes
-    client_context: bytes | None = None
-    trace_header: str = ""
-    tenant_id: str = ""
+    async def accept(
+        self,
+        *,
+        account: str,
+        region: str,
+        name: str,
+        qualifier: str | None,
+        payload: bytes,
+        request_id: str,
+        trace_header: str,
+    ) -> None:
+        """Returns once the event is on disk."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,8 +59,8 @@ class Services:
     aliases: Any = None
     concurrency: Any = None
     account_settings: Any = None
-    code_download: Callable[[str], Awaitable[bytes | None]] | None = None
-    """Token of a `/_code/<token>` link → the zip's bytes, or None when there is none."""
+    code_download: Callable[[str], Awaitable[Path | None]] | None = None
+    """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 
 
 @dataclass(slots=True, kw_only=True)

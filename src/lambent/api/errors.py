@@ -13,6 +13,7 @@ import msgspec
 from lambent.api.model import load
 from lambent.api.serialise import JSON, Reply
 from lambent.errors import AwsError, LambentError, SandboxError, ServiceException, TooManyRequests
+from lambent.http.exchange import Exchange
 
 
 def render(error: LambentError) -> Reply:
@@ -36,3 +37,14 @@ def _own_fault(error: LambentError) -> ServiceException:
         fix = f" ({error.fix})" if error.fix else ""
         return ServiceException(f"{error}{fix}")
     return ServiceException(str(error) or type(error).__name__)
+
+
+def respond_error(exchange: Exchange, request_id: str, error: LambentError) -> None:
+    """`error` as the whole answer."""
+    respond(exchange, request_id, render(error))
+
+
+def respond(exchange: Exchange, request_id: str, reply: Reply) -> None:
+    """`reply` with what every answer carries."""
+    headers = [(b"x-amzn-RequestId", request_id.encode()), *reply.headers]
+    exchange.respond(reply.status, headers, reply.body)

@@ -113,7 +113,7 @@ def _read() -> dict[str, Any]:
         folder = Path(root, "data", "lambda", API_VERSION)
         for name, opener in (("service-2.json.gz", gzip.open), ("service-2.json", open)):
             if (folder / name).is_file():
-                with opener(folder / name, "rb") as file:  # type: ignore[operator]  # both take these
+                with opener(folder / name, "rb") as file:
                     document: dict[str, Any] = msgspec.json.decode(file.read())
                     return document
     raise ConfigurationError("botocore's Lambda model was not found", fix="pip install botocore")

@@ -8,7 +8,6 @@ type is a SerializationException, before any validation. Next: `validate`.
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -101,22 +100,13 @@ def _from_query(member: Member, pairs: list[tuple[str, str]]) -> Value:
 
 def _from_text(shape: Shape, text: str) -> Value:
     """A label, query or header value, which travel as text."""
-    kind = shape.kind
+    read = _TEXT_READERS.get(shape.kind)
+    if read is None:
+        return text
     try:
-        if kind in {"integer", "long"}:
-            return int(text) if text.lstrip("+-").isdecimal() else _refuse(text, kind)
-        if kind == "double":
-            number = float(text)
-            return number if math.isfinite(number) else _refuse(text, kind)
-        if kind == "boolean":
-            return {"true": True, "false": False}[text.lower()]
-        if kind == "timestamp":
-            return _timestamp(text)
-        if kind == "blob":
-            return base64.b64decode(text, validate=True)
-    except (ValueError, KeyError, OverflowError, binascii.Error):
-        return _refuse(text, kind)
-    return text
+        return read(text)
+    except (ValueError, KeyError, OverflowError):
+        raise _refusal(text, shape.kind) from None
 
 
 def _from_json(shape: Shape, value: Any) -> Value:
@@ -142,41 +132,65 @@ def _from_json(shape: Shape, value: Any) -> Value:
 
 
 def _scalar(kind: str, value: Any) -> Value:
-    boolean = isinstance(value, bool)
-    if kind == "string" and isinstance(value, str):
-        return value
-    if kind == "boolean" and boolean:
-        return value
-    if kind in {"integer", "long"} and isinstance(value, int) and not boolean:
-        return value
-    if kind == "double" and isinstance(value, int | float) and not boolean:
-        return value
-    if kind == "blob" and isinstance(value, str):
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            return _refuse(value, kind)
-    if kind == "timestamp" and isinstance(value, str | int | float) and not boolean:
-        try:
-            return _timestamp(value)
-        except (ValueError, OverflowError):
-            return _refuse(value, kind)
-    return _refuse(value, kind)
+    types, read = _JSON_READERS[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
+        raise _refusal(value, kind)
+    try:
+        return read(value) if read else value
+    except (ValueError, OverflowError):
+        raise _refusal(value, kind) from None
 
 
 def _timestamp(value: str | float) -> datetime:
     """Epoch seconds, as rest-json bodies carry them, or ISO 8601, as queries do."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(value, UTC)
+    try:
+        seconds = float(value)
+    except ValueError:
+        moment = datetime.fromisoformat(str(value))
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _refuse(value: Any, kind: str) -> Value:
-    raise SerializationException(f"{_token(value)} can not be converted to {_ARTICLES[kind]}")
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _integer(text: str) -> int:
+    """`int` alone would take `1_000` and other scripts' digits."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return int(text)
+
+
+def _finite(value: str | float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+_TEXT_READERS: Final[dict[str, Callable[[str], Value]]] = {
+    "integer": _integer,
+    "long": _integer,
+    "double": _finite,
+    "boolean": lambda text: {"true": True, "false": False}[text.lower()],
+    "timestamp": _timestamp,
+    "blob": _base64,
+}
+
+_JSON_READERS: Final[dict[str, tuple[Any, Callable[[Any], Value] | None]]] = {
+    "string": (str, None),
+    "boolean": (bool, None),
+    "integer": (int, None),
+    "long": (int, None),
+    "double": ((int, float), _finite),
+    "blob": (str, _base64),
+    "timestamp": ((str, int, float), _timestamp),
+}
+
+
+def _refusal(value: Any, kind: str) -> SerializationException:
+    return SerializationException(f"{_token(value)} can not be converted to {_ARTICLES[kind]}")
 
 
 def _unexpected(value: Any, kind: str) -> str:

@@ -46,7 +46,7 @@ def serialise(
         return Reply(code, [], b"")
     unknown = values.keys() - shape.members.keys()
     if unknown:
-        raise TypeError(f"{operation.name} has no member {sorted(unknown)[0]}")
+        raise TypeError(f"{operation.name} has no member {min(unknown)}")
     headers: HeaderList = []
     document: dict[str, Any] = {}
     payload: bytes | None = None
@@ -94,28 +94,27 @@ def _header(shape: Shape, value: Any) -> bytes:
 
 def _to_json(shape: Shape, value: Any) -> Any:
     """A value of the body; inner None is left out of structures, and stays in lists and maps."""
-    if value is None:
-        return None
-    kind = shape.kind
-    if kind == "structure":
+    if value is None or shape.kind in _PLAIN:
+        return value
+    if shape.kind == "structure":
         return _structure(shape, _mapping(value))
-    if kind == "list" and shape.element:
+    if shape.element:
         element = shape.element
+        if isinstance(value, Mapping):
+            return {key: _to_json(element, inner) for key, inner in value.items()}
         return [_to_json(element, inner) for inner in value]
-    if kind == "map" and shape.element:
-        element = shape.element
-        return {key: _to_json(element, inner) for key, inner in value.items()}
-    if kind == "blob":
-        return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-    if kind == "timestamp" and isinstance(value, datetime):
+    if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    return value
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+_PLAIN: Final = frozenset({"string", "integer", "long", "double", "boolean"})
 
 
 def _structure(shape: Shape, values: Mapping[str, Any]) -> dict[str, Any]:
     unknown = values.keys() - shape.members.keys()
     if unknown:
-        raise TypeError(f"{shape.name} has no member {sorted(unknown)[0]}")
+        raise TypeError(f"{shape.name} has no member {min(unknown)}")
     return {
         member.wire_name: _to_json(member.shape, values[name])
         for name, member in shape.members.items()

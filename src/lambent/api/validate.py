@@ -120,7 +120,7 @@ def _checks(
     """Each constraint of the shape itself as AWS words it, and whether `value` keeps it."""
     noun = "value" if shape.kind in {"integer", "long", "double"} else "length"
     size = value if noun == "value" else _length(value)
-    maximum = max_length or constraints.MAX_LENGTHS.get(shape.name, shape.maximum)
+    maximum = max_length or constraints.MAX_LENGTHS.get(shape.name) or shape.maximum
     if maximum is not None:
         yield f"Member must have {noun} less than or equal to {maximum}", size <= maximum
     if shape.minimum is not None:

@@ -2,7 +2,7 @@
 
 Each name in `RESOURCES` is a module of this package with a tuple `OPERATIONS`. An operation of
 the model that is in none of them answers 501 (`errors.NotAvailable`); `docs/api.md` lists both.
-`Invoke` is not here: it has its own way, in `hot_path`.
+`Invoke` is not in the table: `app` hands it to `invoke` before any other routing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import Final
 
 from lambent.api.operation import Operation
+
+DIRECT: Final = frozenset({"Invoke"})
+"""Served without the table."""
 
 # A new resource adds its module here, in alphabetical order.
 RESOURCES: Final[tuple[str, ...]] = ()

@@ -1,0 +1,197 @@
+"""The front door's handler: every request to the server starts here.
+
+Invoke is recognised before any other routing and takes its own way (`operations/invoke`). Any
+other operation goes `route` → `auth` → `parse` → `validate` → its function → `serialise`, on a
+task of its exchange. Beside AWS's API there are `/healthz`, `/readyz` and the download links of
+GetFunction. There are no CORS headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from lambent.api import downloads
+from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
+from lambent.api.browsers import refuse_foreign_pages
+from lambent.api.context import Context, Services
+from lambent.api.credentials import Identity
+from lambent.api.errors import render, respond, respond_error
+from lambent.api.model import Value, load
+from lambent.api.operations import served
+from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
+from lambent.api.parse import parse
+from lambent.api.route import Match, Router
+from lambent.api.serialise import Reply, serialise
+from lambent.api.validate import validate
+from lambent.clock import Clock, new_uuid
+from lambent.errors import LambentError, NotAvailable, RequestEntityTooLarge, ServiceException
+from lambent.http.exchange import Exchange
+from lambent.settings import Settings
+
+REQUEST_LIMIT: Final = 70_167_211
+"""Bytes of a whole request other than Invoke."""
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9._\-:\[\]]{1,255}")
+
+
+@dataclass(slots=True)
+class _Call:
+    """A request whose body is still to come."""
+
+    app: App
+    request_id: str
+    match: Match
+    identity: Identity
+    claim: Claim | None
+
+    def on_body(self, exchange: Exchange, body: bytes) -> None:
+        exchange.spawn(self.app.serve(exchange, self, body))
+
+
+class App:
+    """The handler (`handle`) and the verdict on bodies that are too large (`too_large`)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        services: Services,
+        *,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        model = load()
+        self._settings = settings
+        self._clock = clock
+        self._services = services
+        self._ready = ready
+        self._operations = served()
+        self._router = Router(model)
+        self._authenticator = Authenticator(settings, clock)
+        self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
+        self._invoker = Invoker(services, self._authenticator, self._router, clock, self._executor)
+
+    def close(self) -> None:
+        """After the last exchange is over."""
+        self._executor.shutdown()
+
+    def handle(self, exchange: Exchange) -> None:
+        """Called by the HTTP server when a head is complete."""
+        path = exchange.path
+        if path.endswith(SUFFIX) and path.startswith(PREFIX) and exchange.method == "POST":
+            self._invoker.begin(exchange)
+        elif path.startswith("/_code/"):
+            downloads.serve(exchange, self._services.code_download, self._executor)
+        elif path == "/healthz":
+            exchange.respond(200, [(b"Content-Type", b"text/plain")], b"ok\n")
+        elif path == "/readyz":
+            ready = self._ready()
+            body = b"ready\n" if ready else b"not ready\n"
+            exchange.respond(200 if ready else 503, [(b"Content-Type", b"text/plain")], body)
+        else:
+            self._begin(exchange)
+
+    def too_large(self, exchange: Exchange, limit: int) -> None:
+        """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""
+        length = exchange.headers.get(b"content-length") or b""
+        error: LambentError
+        if limit == REQUEST_LIMIT:
+            match = self._router.match(exchange.method, exchange.path, exchange.query)
+            error = RequestEntityTooLarge(
+                f"Request must be smaller than {REQUEST_LIMIT} bytes for the "
+                f"{match.operation.name} operation"
+            )
+        else:
+            size = int(length) if length.isdigit() else limit + 1
+            error = too_large(size, exchange.headers.get(b"x-amz-invocation-type"))
+        respond_error(exchange, new_uuid(), error)
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Everything that can be refused before the body is read."""
+        request_id = new_uuid()
+        try:
+            match = self._router.match(exchange.method, exchange.path, exchange.query)
+            claim = None
+            if self._authenticator.verifies:
+                claim = self._authenticator.claim(_head(exchange))
+                identity = claim.identity
+            else:
+                refuse_foreign_pages(exchange.headers)
+                identity = self._authenticator.identify(
+                    exchange.headers.get(b"authorization"), exchange.query
+                )
+        except LambentError as error:
+            respond_error(exchange, request_id, error)
+            return
+        call = _Call(self, request_id, match, identity, claim)
+        exchange.read_all(REQUEST_LIMIT, call.on_body)
+
+    async def serve(self, exchange: Exchange, call: _Call, body: bytes) -> None:
+        """From the body to the answer."""
+        try:
+            reply = await self._reply(exchange, call, body)
+        except LambentError as error:
+            reply = render(error)
+        except Exception:  # noqa: BLE001  a mistake of ours: told to the log, not to the client
+            print(  # noqa: T201  the server's standard error is its log of last resort
+                f"{call.match.operation.name} {call.request_id} failed:\n{traceback.format_exc()}",
+                file=sys.stderr,
+            )
+            reply = render(
+                ServiceException("An error occurred and the request cannot be processed.")
+            )
+        respond(exchange, call.request_id, reply)
+
+    async def _reply(self, exchange: Exchange, call: _Call, body: bytes) -> Reply:
+        if len(body) > HASH_OFF_LOOP_BYTES:
+            loop = asyncio.get_running_loop()
+            values = await loop.run_in_executor(self._executor, self._read, exchange, call, body)
+        else:
+            values = self._read(exchange, call, body)
+        model = call.match.operation
+        operation = self._operations[model.name]
+        request = msgspec.convert(values, operation.request_type)
+        answer = await operation.call(self._context(exchange, call), request)
+        return serialise(model, answer, operation.status)
+
+    def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
+        """Verified, parsed, validated; off the loop for a large body."""
+        if call.claim is not None:
+            self._authenticator.verify(_head(exchange), call.claim, body)
+        operation = call.match.operation
+        if operation.name not in self._operations:
+            raise NotAvailable(operation.name)
+        values = parse(call.match, exchange.headers.get, body)
+        validate(operation, values)
+        return values
+
+    def _context(self, exchange: Exchange, call: _Call) -> Context:
+        return Context(
+            account=call.identity.account,
+            region=call.identity.region,
+            request_id=call.request_id,
+            settings=self._settings,
+            clock=self._clock,
+            base_url=self._base_url(exchange),
+            services=self._services,
+        )
+
+    def _base_url(self, exchange: Exchange) -> str:
+        """The server as this client calls it."""
+        scheme = "https" if exchange.secure else "http"
+        host = exchange.headers.get(b"host") or b""
+        if _HOST.fullmatch(host):
+            return f"{scheme}://{host.decode()}"
+        return f"{scheme}://{self._settings.host}:{self._settings.port}"
+
+
+def _head(exchange: Exchange) -> Head:
+    return Head(exchange.method, exchange.path, exchange.query, exchange.headers)
