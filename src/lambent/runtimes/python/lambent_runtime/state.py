@@ -4,11 +4,6 @@ One place, so that a process forked from a template can renew what must not be s
 """
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from typing import Optional
 
 
 class State:
@@ -22,7 +17,7 @@ class State:
     tenant_id = ""
     trace = ""
     """The value of _X_AMZN_TRACE_ID now, to skip a putenv that changes nothing."""
-    loop: "Optional[AbstractEventLoop]" = None
+    loop = None
     """The event loop of `async def` handlers, kept between invokes as their clients expect."""
 
     def __init__(self) -> None:
