@@ -1,0 +1,203 @@
+"""The root that a function sees: an allow-list, assembled from mounts.
+
+`build_base` runs once in the spawner's own mount namespace: a small tmpfs with a generated `/etc`,
+a minimal `/dev` and the host's `/usr` and libraries, all read-only. `open_trees` takes one
+environment's folders as detached mounts, in the spawner, whose rights decide what may be opened;
+`enter` runs in the environment's pid 1, attaches them and makes this the only root there is.
+What is not named here does not exist inside: no `/dev/shm`, no `/sys`, no `/home` but an empty one.
+"""
+
+# ruff: noqa: PTH  pathlib is an import that every fork would carry
+
+from __future__ import annotations
+
+import os
+from typing import Final, NamedTuple
+
+from lambent.sandbox import kernel
+from lambent.sandbox.namespaces import GID, HOSTNAME, UID, USER
+
+FOLDERS: Final = (
+    "dev", "etc", "etc/pki", "etc/pki/tls", "etc/ssl", "home", f"home/{USER}", "mnt", "opt",
+    "proc", "root", "run", "srv", "tmp", "usr", "var", "var/lang", "var/runtime", "var/task",
+    "var/tmp",
+)  # fmt: skip
+LIBRARIES: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+FROM_ETC: Final = (
+    "alternatives", "ca-certificates", "crypto-policies", "fonts", "host.conf", "gai.conf",
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release",
+    "pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "protocols", "services", "ssl/cert.pem",
+    "ssl/certs", "ssl/openssl.cnf", "system-release",
+)  # fmt: skip
+"""Shared with the host where it has them: how to find libraries, certificates, names of services."""
+DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+DEVICE_LINKS: Final = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+HIDDEN_IN_PROC: Final = (
+    "asound", "acpi", "config.gz", "kcore", "key-users", "keys", "kmsg", "latency_stats",
+    "sched_debug", "scsi", "sysrq-trigger", "timer_list", "timer_stats",
+)  # fmt: skip
+READ_ONLY_IN_PROC: Final = ("bus", "fs", "irq", "sys")
+LOCKED: Final = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
+
+
+class Tree(NamedTuple):
+    """A detached mount and where it goes, relative to the new root."""
+
+    fd: int
+    target: str
+
+
+def etc_files(resolv_conf: bytes) -> dict[str, bytes]:
+    return {
+        "passwd": (
+            "root:x:0:0:root:/root:/sbin/nologin\n"
+            f"{USER}:x:{UID}:{GID}::/home/{USER}:/sbin/nologin\n"
+            "nobody:x:65534:65534:Nobody:/:/sbin/nologin\n"
+        ).encode(),
+        "group": f"root:x:0:\n{USER}:x:{GID}:\nnobody:x:65534:\n".encode(),
+        "hosts": f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n".encode(),
+        "hostname": f"{HOSTNAME}\n".encode(),
+        "nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
+        "resolv.conf": resolv_conf,
+    }
+
+
+def build_base(folder: str, resolv_conf: bytes) -> None:
+    """Make the part that all environments share, and step into it.
+
+    Needs a mount namespace of one's own. The working folder stays there: pid 1s find it as `.`,
+    whatever the permissions on the way to it are for their users.
+    """
+    kernel.mount(None, "/", None, kernel.MS_SLAVE | kernel.MS_REC)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", folder, "tmpfs", flags, "mode=755,size=4m")
+    os.chdir(folder)
+    for name in FOLDERS:
+        os.mkdir(name, 0o755)
+    _share("/usr", "usr")
+    for name in LIBRARIES:
+        _share(f"/{name}", name)
+    for name in FROM_ETC:
+        _share(f"/etc/{name}", f"etc/{name}")
+    for name, content in etc_files(resolv_conf).items():
+        _create(f"etc/{name}", content)
+    for name, target in DEVICE_LINKS.items():
+        os.symlink(target, f"dev/{name}")
+    for name in DEVICES:
+        _create(f"dev/{name}")
+    kernel.restrict_mount(-100, ".", LOCKED)
+    for name in DEVICES:
+        kernel.mount(f"/dev/{name}", f"dev/{name}", None, kernel.MS_BIND)
+
+
+def _share(source: str, target: str) -> None:
+    """Show a file or folder of the host; a link stays a link, for what it points to is shared too."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+        return
+    if os.path.isdir(source):
+        if not os.path.isdir(target):
+            os.mkdir(target, 0o755)
+    elif os.path.exists(source):
+        _create(target)
+    else:
+        return
+    kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+
+
+def _create(path: str, content: bytes = b"") -> None:
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
+
+
+def open_trees(folders: list[tuple[str, str]], layers: list[str], scratch: str) -> list[Tree]:
+    """Detached read-only mounts of (source, target) pairs, and of the layers merged at /opt."""
+    trees: list[Tree] = []
+    try:
+        for source, target in folders:
+            trees.append(_open_read_only(source, target))
+        if len(layers) == 1:
+            trees.append(_open_read_only(layers[0], "opt"))
+        elif layers:
+            trees.append(_merge(layers, scratch))
+    except OSError:
+        for tree in trees:
+            os.close(tree.fd)
+        raise
+    return trees
+
+
+def _open_read_only(source: str, target: str) -> Tree:
+    fd = kernel.open_tree(source)
+    try:
+        kernel.restrict_mount(fd, "", LOCKED)
+    except OSError:
+        os.close(fd)
+        raise
+    return Tree(fd, target)
+
+
+def _merge(layers: list[str], scratch: str) -> Tree:
+    """The layers as one folder; the last one wins."""
+    overlay(layers, scratch)
+    try:
+        return _open_read_only(scratch, "opt")
+    finally:
+        kernel.unmount(scratch)
+
+
+def overlay(layers: list[str], target: str) -> None:
+    """Mount folders over one another, read-only; the kernel names the uppermost first."""
+    escaped = (
+        layer.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+        for layer in reversed(layers)
+    )
+    kernel.mount("overlay", target, "overlay", kernel.MS_RDONLY, "lowerdir=" + ":".join(escaped))
+
+
+def enter(trees: list[Tree], *, tmp_mb: int) -> None:
+    """Assemble the root and make it the only one. Runs in pid 1, in its own namespaces.
+
+    `tmp_mb`: size of a tmpfs at /tmp; 0 when one of the trees is a disk for it.
+    """
+    root = kernel.open_tree(".")
+    kernel.move_mount(root, ".")
+    os.fchdir(root)
+    os.close(root)
+    for tree in trees:
+        kernel.move_mount(tree.fd, tree.target)
+        os.close(tree.fd)
+    if tmp_mb:
+        kernel.mount(
+            "tmpfs", "tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV,
+            f"size={tmp_mb}m,mode=700,uid={UID},gid={GID}",
+        )  # fmt: skip
+    _fresh_proc()
+    kernel.pivot_root(".", ".")
+    kernel.unmount(".")
+    os.chdir("/")
+
+
+def _fresh_proc() -> None:
+    """This pid namespace's own /proc, without what tells about or changes the machine."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("proc", "proc", "proc", flags)
+    for name in HIDDEN_IN_PROC:
+        path = f"proc/{name}"
+        if os.path.isdir(path):
+            kernel.mount("mnt", path, None, kernel.MS_BIND)
+        elif os.path.exists(path):
+            kernel.mount("dev/null", path, None, kernel.MS_BIND)
+    for name in READ_ONLY_IN_PROC:
+        path = f"proc/{name}"
+        if os.path.isdir(path):
+            kernel.mount(path, path, None, kernel.MS_BIND)
+            kernel.mount(None, path, None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | 1)

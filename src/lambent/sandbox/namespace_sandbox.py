@@ -1,0 +1,238 @@
+"""One isolated sandbox as the engine holds it: a pid 1 to talk to, a control group, a /tmp disk.
+
+Made by `host.NamespaceHost.create`. Everything the function does happens behind `Messenger`; what
+comes back is only descriptors and numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from lambent.errors import SandboxError
+from lambent.sandbox import wire
+from lambent.sandbox.cgroup import Cgroup
+from lambent.sandbox.messenger import Messenger
+from lambent.sandbox.spawner_link import END_S, SpawnerLink, refusal
+from lambent.sandbox.spec import Exit, ProcessSpec
+
+KILLED_BY_KERNEL: Final = 9
+
+
+class NamespaceProcess:
+    """A process in a sandbox, seen from the host."""
+
+    __slots__ = ("_exited", "_pid", "started")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pid = 0
+        self._exited: asyncio.Future[Exit] = loop.create_future()
+        self.started: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def pid(self) -> int:
+        """0 if it could not even be forked."""
+        return self._pid
+
+    @property
+    def exited(self) -> asyncio.Future[Exit]:
+        return self._exited
+
+    def start_seen(self, pid: int) -> None:
+        self._pid = pid
+        if not self.started.done():
+            self.started.set_result(None)
+
+    def end_seen(self, end: Exit) -> None:
+        if not self.started.done():
+            self.started.set_result(None)
+        if not self._exited.done():
+            self._exited.set_result(end)
+
+
+class NamespaceSandbox:
+    """A place with its own namespaces."""
+
+    def __init__(
+        self,
+        sandbox_id: str,
+        link: SpawnerLink,
+        control: socket.socket,
+        group: Cgroup,
+        function_ids: tuple[int, int] | None,
+        release: Callable[[NamespaceSandbox], None],
+    ) -> None:
+        """Not made by hand, see `host`.
+
+        `function_ids`: host uid and gid of the function, as root; `release` runs in a thread after
+        the last process is gone.
+        """
+        self._id = sandbox_id
+        self._link = link
+        self.group = group
+        self._function_ids = function_ids
+        self._release = release
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._processes: dict[bytes, NamespaceProcess] = {}
+        self._kills: dict[bytes, asyncio.Future[None]] = {}
+        self._listeners: dict[int, socket.socket] = {}
+        self._oom_seen = 0
+        self._closing: asyncio.Task[None] | None = None
+        self.pid1 = 0
+        self.ready: asyncio.Future[list[int]] = self._loop.create_future()
+        """The descriptors of the listeners, once the place stands."""
+        self._messenger = Messenger(control, self._on_message, self._on_gone)
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def listeners(self) -> Mapping[int, socket.socket]:
+        return self._listeners
+
+    @property
+    def alive(self) -> bool:
+        """Whether its pid 1 still serves; a dead place can only be closed."""
+        return self._messenger.open
+
+    def take_listeners(self, ports: tuple[int, ...], fds: list[int]) -> None:
+        for port, fd in zip(ports, fds, strict=True):
+            sock = socket.socket(fileno=fd)
+            sock.setblocking(False)
+            self._listeners[port] = sock
+
+    async def start(self, process: ProcessSpec) -> NamespaceProcess:
+        """Start a process; it exits 127 if there is no such program, 126 if it cannot run."""
+        number = b"%d" % next(self._numbers)
+        if self._function_ids is not None:
+            _give_pipes(process.fds.values(), *self._function_ids)
+        self.thaw()
+        data = wire.encode(
+            wire.START,
+            number,
+            wire.join(os.fsencode(argument) for argument in process.argv),
+            wire.join(os.fsencode(f"{name}={value}") for name, value in process.env.items()),
+            os.fsencode(process.cwd),
+            wire.join(b"%d" % target for target in process.fds),
+        )
+        started = NamespaceProcess(self._loop)
+        self._messenger.send(data, tuple(process.fds.values()))
+        self._processes[number] = started
+        await asyncio.shield(started.started)
+        return started
+
+    async def kill(self) -> None:
+        if not self.alive:
+            return
+        self.thaw()
+        number = b"%d" % next(self._numbers)
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._messenger.send(wire.encode(wire.KILL, number))
+        self._kills[number] = done
+        try:
+            async with asyncio.timeout(END_S):
+                await done
+        except TimeoutError:
+            raise SandboxError(
+                f"the processes of environment {self._id} did not end", code="SANDBOX_STUCK"
+            ) from None
+
+    def terminate(self) -> None:
+        if self.alive:
+            self.thaw()
+            self._messenger.send(wire.encode(wire.TERMINATE))
+
+    def limit_cpu(self, limited: bool) -> None:  # noqa: FBT001  the protocol's own form
+        self.group.limit_cpu(limited)
+
+    def freeze(self) -> None:
+        self.group.freeze()
+
+    def thaw(self) -> None:
+        self.group.thaw()
+
+    def memory_mb(self) -> int:
+        return self.group.memory_mb()
+
+    async def close(self) -> None:
+        """Idempotent; a second caller waits for the first. Goes on if the caller is cancelled."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self.group.thaw()  # a frozen process cannot be killed in cgroup v1
+        if self.pid1:
+            self._link.end(self.pid1)
+            async with asyncio.timeout(END_S):
+                await asyncio.shield(self._link.gone(self.pid1))
+            self._link.forget(self.pid1)
+        if self._messenger.open:
+            self._messenger.close()
+            self._on_gone()
+        for sock in self._listeners.values():
+            sock.close()
+        await self._loop.run_in_executor(None, self._release, self)
+
+    def _on_message(self, message: wire.Message) -> None:
+        if message.kind == wire.STARTED:
+            process = self._processes.get(message.fields[0])
+            if process is not None:
+                process.start_seen(message.pid)
+        elif message.kind == wire.EXITED:
+            self._end(message.fields[0], int(message.fields[1]))
+        elif message.kind == wire.KILLED:
+            done = self._kills.pop(message.fields[0], None)
+            if done is not None and not done.done():
+                done.set_result(None)
+        elif message.kind == wire.READY and not self.ready.done():
+            self.ready.set_result(message.fds)
+        elif message.kind == wire.FAILED and not self.ready.done():
+            code, text = message.fields
+            self.ready.set_exception(refusal(int(code), text.decode(errors="replace")))
+
+    def _end(self, number: bytes, status: int) -> None:
+        process = self._processes.pop(number, None)
+        if process is None:
+            return
+        oom = self._ran_out_of_memory()
+        if os.WIFSIGNALED(status):
+            process.end_seen(Exit(None, os.WTERMSIG(status), oom))
+        else:
+            process.end_seen(Exit(os.WEXITSTATUS(status), None, oom))
+
+    def _ran_out_of_memory(self) -> bool:
+        kills = self.group.oom_kills()
+        new = kills > self._oom_seen
+        self._oom_seen = kills
+        return new
+
+    def _on_gone(self) -> None:
+        """Pid 1 has ended, and everything inside with it."""
+        if not self.ready.done():
+            self.ready.set_exception(
+                SandboxError("its first process ended before it was ready", code="SANDBOX_GONE")
+            )
+        if self._processes:
+            end = Exit(None, KILLED_BY_KERNEL, self._ran_out_of_memory())
+            for process in self._processes.values():
+                process.end_seen(end)
+            self._processes.clear()
+        for done in self._kills.values():
+            if not done.done():
+                done.set_result(None)
+        self._kills.clear()
+
+
+def _give_pipes(fds: Iterable[int], uid: int, gid: int) -> None:
+    """Let the function open /dev/stdout and /dev/stderr, as shell scripts do on Lambda."""
+    for fd in fds:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, uid, gid)

@@ -1,0 +1,125 @@
+"""Users, capabilities and network of a sandbox: the steps that give a pid 1 its place and no power.
+
+`launcher` runs them in order. As root each function (owner) has two host ids of its own: one for
+pid 1, which is id 0 inside, and one for the function; without root both are the server's own user.
+Facts: user_namespaces(7), capabilities(7), credentials(7).
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import struct
+from typing import Final, NamedTuple
+
+from lambent.sandbox import kernel
+
+USER: Final = "sbx_user1051"
+UID: Final = 993
+GID: Final = 990
+"""What a function sees on Lambda."""
+HOSTNAME: Final = "169-254-76-1"
+
+FIRST_HOST_ID: Final = 1_900_000_000
+"""Host ids of functions: above those of people, of systemd and of container tools."""
+
+ALONE: Final = (
+    kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET
+)  # fmt: skip
+
+CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
+# noroot, no_setuid_fixup locked off, keep_caps locked off, no_cap_ambient_raise; each locked.
+SECUREBITS: Final = 0b1110_1011
+SIOCSIFFLAGS: Final = 0x8914
+IFF_UP: Final = 1
+
+
+class Ids(NamedTuple):
+    """The id maps of one sandbox and who pid 1 is in it."""
+
+    uid_map: bytes
+    gid_map: bytes
+    pid1_uid: int
+    pid1_gid: int
+
+
+def ids_of_owner(index: int) -> Ids:
+    """As root: the pair of host ids number `index`."""
+    pid1 = FIRST_HOST_ID + 2 * index
+    function = pid1 + 1
+    return Ids(
+        b"0 %d 1\n%d %d 1\n" % (pid1, UID, function),
+        b"0 %d 1\n%d %d 1\n" % (pid1, GID, function),
+        0,
+        0,
+    )
+
+
+def ids_of_user(uid: int, gid: int) -> Ids:
+    """Without root: everything is the server's own user."""
+    return Ids(b"%d %d 1\n" % (UID, uid), b"%d %d 1\n" % (GID, gid), UID, GID)
+
+
+def write_maps(pid: int | str, ids: Ids, *, privileged: bool) -> None:
+    """Name the ids of a new user namespace; called from outside it (or by `self` for itself)."""
+    if not privileged:
+        # The kernel wants the right to change groups given up before an unprivileged gid map.
+        _write(f"/proc/{pid}/setgroups", b"deny")
+    _write(f"/proc/{pid}/uid_map", ids.uid_map)
+    _write(f"/proc/{pid}/gid_map", ids.gid_map)
+
+
+def become(uid: int, gid: int, *, privileged: bool) -> None:
+    if privileged:
+        os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def loopback_up() -> None:
+    import fcntl  # a C module of a few pages; only sandboxes with a network of their own need it
+
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        fcntl.ioctl(sock.fileno(), SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+    finally:
+        sock.close()
+
+
+def listen(port: int, backlog: int = 128) -> _socket.socket:
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(backlog)
+    return sock
+
+
+def renounce(keep: int) -> None:
+    """No capability but `keep`, none to be gained again by anything that is executed."""
+    for number in range(last_capability() + 1):
+        kernel.prctl(kernel.PR_CAPBSET_DROP, number)
+    kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+    kernel.prctl(kernel.PR_SET_SECUREBITS, SECUREBITS)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.capset(keep)
+
+
+_last_capability: int | None = None
+
+
+def last_capability() -> int:
+    """The highest capability that the kernel knows; read once, before the root changes."""
+    global _last_capability  # noqa: PLW0603  read by the spawner, inherited by every pid 1
+    if _last_capability is None:
+        with open("/proc/sys/kernel/cap_last_cap", "rb") as file:  # noqa: PTH123  pathlib is an import that every fork would carry
+            _last_capability = int(file.read())
+    return _last_capability
+
+
+def _write(path: str, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
