@@ -97,7 +97,7 @@ class Cgroup:
         Raises ProcessLookupError if it is gone.
         """
         for group in self._groups:
-            if not (cloned and group is self._unified):
+            if not (cloned and group == self._unified):
                 write(group / "cgroup.procs", str(pid))
         if self._tree is not None:
             self._tree.add(pid)

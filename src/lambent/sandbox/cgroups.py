@@ -31,10 +31,14 @@ FIX = "run as root, or under a systemd unit with Delegate=yes on cgroup v2"
 
 
 class Cgroups:
-    """One per server. Methods may be called from any thread."""
+    """One per server. Methods may be called from any thread.
 
-    def __init__(self, instance: Instance) -> None:
+    `use` restricts it to some of the machine's hierarchies; an empty list means stand-ins only.
+    """
+
+    def __init__(self, instance: Instance, use: list[machine.Hierarchy] | None = None) -> None:
         self._instance = instance
+        self._use = use
         self._parents: dict[str, tuple[int, Path]] = {}
         """Role → cgroup version and our parent folder; a role that is missing is stood in for."""
         self._unified: Path | None = None
@@ -43,7 +47,7 @@ class Cgroups:
 
     def open(self) -> None:
         """Find the hierarchies and make our parent in each that can be written to."""
-        found = machine.hierarchies()
+        found = machine.hierarchies() if self._use is None else self._use
         own = machine.own_groups()
         name = self._instance.name
         self._instance.remember("cgroups", [str(path) for path in candidates(found, own, name)])
