@@ -77,7 +77,7 @@ def make_image(folder: Path, free_mb: int, loops: LoopDevices) -> Image:
 
 
 def _format(image_fd: int) -> None:
-    command = ["mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode"]
+    command = ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode"]
     command += ["-E", "lazy_itable_init=1,nodiscard", f"/proc/self/fd/{image_fd}"]
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     try:
