@@ -62,6 +62,10 @@ class Package:
         return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
 
     @property
+    def sha256_hex(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
     def direct(self) -> bool:
         return len(self.data) < ZIPPED_LIMIT
 

@@ -1,0 +1,34 @@
+"""`eval "$(lambent env)"`: boto3, the AWS CLI and SDKs speak to this server from then on.
+
+It prints exports even when piped, because that is how it is used; `--json` gives an object.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+from lambent.cli.options import Options, Verb
+
+
+@click.command(cls=Verb)
+@click.pass_obj
+def command(options: Options) -> None:
+    """Print exports for other tools: eval "$(lambent env)"."""
+    aws = options.target()
+    facts: dict[str, str] = {}
+    if aws.endpoint_url:
+        facts["AWS_ENDPOINT_URL_LAMBDA"] = aws.endpoint_url
+        facts["LAMBENT_ENDPOINT_URL"] = aws.endpoint_url
+    facts["AWS_DEFAULT_REGION"] = aws.region_name
+    frozen = aws.session.get_credentials()
+    if aws.endpoint_url and frozen is not None and frozen.access_key == "lambent":
+        # Any credentials are accepted on loopback; clients refuse to work without some.
+        facts |= {"AWS_ACCESS_KEY_ID": "lambent", "AWS_SECRET_ACCESS_KEY": "lambent"}
+    if options.json:
+        print(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        print(f"export {name}={shlex.quote(value)}")

@@ -1,0 +1,89 @@
+"""`lambent init`: a new project from a template that came with lambent.
+
+Templates lie in `templates/<name>/`; `@@NAME@@` and `@@RUNTIME@@` are filled in. The runtime is the
+newest that is on this machine and that AWS still accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+
+from lambent.cli.options import Options, Verb
+from lambent.cli.output import Output
+from lambent.delivery import interpreters
+from lambent.delivery.problem import USAGE, Problem
+
+TEMPLATES = ("sklearn", "plain")
+_ACCEPTED = ("3.14", "3.13", "3.12")  # LAMBDA.md, Runtimes: not past their block dates
+_OLDER = ("3.11", "3.10", "3.9")
+
+
+@click.command(cls=Verb)
+@click.argument("name", required=False)
+@click.option("--template", type=click.Choice(TEMPLATES), default="plain", show_default=True)
+@click.option("--runtime", help="Such as python3.13; the newest present by default.")
+@click.pass_obj
+def command(options: Options, name: str | None, template: str, runtime: str | None) -> None:
+    """Write a new project into the folder NAME, or into this one."""
+    folder = Path(name) if name else Path()
+    function = (folder if name else Path.cwd()).name
+    if not re.fullmatch(r"[A-Za-z0-9-_]{1,64}", function):
+        raise Problem(
+            "NAME_INVALID",
+            f"'{function}' cannot be a function's name",
+            why="Lambda takes letters, digits, - and _, at most 64",
+            fix="lambent init NAME",
+            exit_code=USAGE,
+        )
+    files = render(template, function, runtime or newest_runtime())
+    present = [path for path in files if (folder / path).exists()]
+    if present and not options.yes:
+        raise Problem(
+            "FILES_EXIST",
+            f"{folder / present[0]} is already there",
+            fix="lambent init OTHER_NAME     or     -y to write over it",
+            exit_code=3,
+        )
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    out = Output(options)
+    out.result(
+        {"folder": str(folder), "function": function, "template": template, "files": sorted(files)},
+        [("created", f"{folder}/  {', '.join(sorted(files))}")],
+    )
+    go = f"cd {folder} && " if name else ""
+    event = " -d @event.json" if "event.json" in files else ""
+    out.hints(f"{go}lambent deploy", f"lambent invoke {function}{event}")
+
+
+def newest_runtime() -> str:
+    """`python3.13`: the newest on this machine that AWS accepts, else the newest at all."""
+    version = interpreters.newest([*_ACCEPTED, *_OLDER])
+    return f"python{version or _ACCEPTED[1]}"
+
+
+def render(template: str, name: str, runtime: str) -> dict[str, str]:
+    """The project's files by relative path."""
+    top = resources.files("lambent.cli") / "templates" / template
+    return {
+        path: text.replace("@@NAME@@", name).replace("@@RUNTIME@@", runtime)
+        for path, text in _texts(top, "")
+    }
+
+
+def _texts(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            found += _texts(entry, f"{prefix}{entry.name}/")
+        else:
+            found.append((prefix + entry.name, entry.read_text()))
+    return found

@@ -1,0 +1,259 @@
+"""Reads an AWS SAM `template.yaml`: which functions there are, and what else it wants.
+
+The common part of SAM is read here: Globals, parameters, intrinsics, AWS::Serverless::Function and
+AWS::Lambda::Function. Resource types that are not deployed are named, never skipped in silence.
+What only lambent knows stands under `Metadata: lambent`, of the template or of one function.
+`package` and `deploy` take the `FunctionPlan`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from lambent.delivery import yaml_tags
+from lambent.delivery.intrinsics import NO_VALUE, Resolver
+from lambent.delivery.problem import Problem
+
+NAMES: Final = ("template.yaml", "template.yml")
+FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
+DEFAULT_ALIAS: Final = "production"
+
+
+class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`Metadata: lambent`."""
+
+    bucket: str | None = None
+    """S3 bucket for packages over 50 MB; made when absent."""
+    model: str | None = None
+    """The model's file, relative to CodeUri."""
+    train: str | None = None
+    """A script beside it that makes the model, run when the model is not there."""
+    allow_source: list[str] = []
+    """Packages without a wheel that may be built from source."""
+    bytecode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPlan:
+    """One function as it shall be; the field names are ours, the values AWS's."""
+
+    name: str
+    folder: Path
+    handler: str
+    runtime: str
+    memory_mb: int = 128
+    timeout_s: int = 3
+    ephemeral_mb: int = 512
+    architecture: str = "x86_64"
+    description: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    alias: str = DEFAULT_ALIAS
+    role: str | None = None
+    policies: tuple[str | Mapping[str, Any], ...] = ()
+    """Managed policies by name or ARN, and statements, for the role that is made on AWS."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    logging: Mapping[str, str] | None = None
+    snap_start: bool = False
+    reserved_concurrency: int | None = None
+    layers: tuple[str, ...] = ()
+    tracing: str | None = None
+    extras: Extras = field(default_factory=Extras)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    functions: tuple[FunctionPlan, ...]
+    not_deployed: tuple[str, ...] = ()
+    """`LogicalId (Type)` and `LogicalId.Property` that this tool does not deploy."""
+
+
+def find(folder: Path) -> Path | None:
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def read(
+    path: Path,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    region: str = "us-east-1",
+    without: frozenset[str] = frozenset(),
+) -> Project:
+    """The project of a template file; raises `Problem` naming the property that cannot be used.
+
+    Properties in `without` are not looked at, because something else decides them.
+    """
+    document = yaml_tags.load(path.read_text(), path.name)
+    resources = document.get("Resources")
+    if not isinstance(resources, dict) or not resources:
+        raise Problem("TEMPLATE_INVALID", f"{path.name} has no Resources", fix="lambent init NAME")
+    pseudo = {
+        "AWS::Region": region,
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackName": path.resolve().parent.name,
+    }
+    for logical_id, resource in resources.items():
+        if isinstance(resource, dict) and resource.get("Type") in FUNCTION_TYPES:
+            name = (resource.get("Properties") or {}).get("FunctionName", logical_id)
+            if isinstance(name, str):
+                pseudo[logical_id] = name
+    resolver = Resolver(document, parameters or {}, pseudo)
+    shared = (document.get("Globals") or {}).get("Function") or {}
+    metadata = (document.get("Metadata") or {}).get("lambent") or {}
+    functions, left = [], []
+    for logical_id, resource in resources.items():
+        kind = resource.get("Type") if isinstance(resource, dict) else None
+        if kind not in FUNCTION_TYPES:
+            left.append(f"{logical_id} ({kind})")
+            continue
+        own = (resource.get("Metadata") or {}).get("lambent") or {}
+        extras = _extras({**metadata, **own}, logical_id)
+        properties = _merged(shared, resource.get("Properties") or {})
+        properties = {key: item for key, item in properties.items() if key not in without}
+        plan, ignored = _function(logical_id, properties, resolver, path.parent, extras)
+        functions.append(plan)
+        left += ignored
+    if not functions:
+        raise Problem(
+            "TEMPLATE_WITHOUT_FUNCTION",
+            f"{path.name} has no function to deploy",
+            why="it holds " + ", ".join(left),
+            fix="add a resource of type AWS::Serverless::Function",
+        )
+    return Project(tuple(functions), tuple(left))
+
+
+def _extras(metadata: Mapping[str, Any], logical_id: str) -> Extras:
+    try:
+        return msgspec.convert(metadata, Extras)
+    except msgspec.ValidationError as error:
+        raise Problem(
+            "TEMPLATE_INVALID",
+            f"Metadata: lambent of {logical_id}: {error}",
+            fix="known: " + ", ".join(Extras.__struct_fields__),
+        ) from None
+
+
+def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """SAM's rule for Globals: maps are merged, lists joined, everything else is replaced."""
+    merged = dict(shared)
+    for key, value in own.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and not _intrinsic(value):
+            merged[key] = _merged(below, value)
+        elif isinstance(below, list) and isinstance(value, list) and key != "Architectures":
+            merged[key] = below + value
+        else:
+            merged[key] = value
+    return merged
+
+
+def _intrinsic(value: Mapping[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))
+
+
+_USED: Final = frozenset(
+    {
+        "FunctionName", "CodeUri", "Code", "Handler", "Runtime", "MemorySize", "Timeout",
+        "EphemeralStorage", "Environment", "Architectures", "AutoPublishAlias", "Role", "Policies",
+        "Tags", "LoggingConfig", "SnapStart", "ReservedConcurrentExecutions", "Layers",
+        "Description", "Tracing", "TracingConfig", "PackageType",
+    }
+)  # fmt: skip
+
+
+def _function(
+    logical_id: str,
+    properties: Mapping[str, Any],
+    resolver: Resolver,
+    base: Path,
+    extras: Extras,
+) -> tuple[FunctionPlan, list[str]]:
+    wanted = {}
+    for key in sorted(_USED & set(properties)):
+        value = resolver.resolve(properties[key], f"{logical_id}.{key}")
+        if value is not NO_VALUE:
+            wanted[key] = value
+    if wanted.get("PackageType", "Zip") != "Zip":
+        raise Problem(
+            "TEMPLATE_IMAGE",
+            f"{logical_id} is a container image; this version deploys zip packages",
+            fix="PackageType: Zip with CodeUri, Handler and Runtime",
+        )
+    code = wanted.get("CodeUri", wanted.get("Code", "."))
+    if not isinstance(code, str) or code.startswith("s3://"):
+        raise Problem(
+            "TEMPLATE_INVALID",
+            f"{logical_id}.CodeUri must be a folder",
+            fix="CodeUri: . (packages are uploaded by `lambent deploy` itself)",
+        )
+    missing = [key for key in ("Handler", "Runtime") if not wanted.get(key)]
+    if missing:
+        raise Problem(
+            "TEMPLATE_INVALID",
+            f"{logical_id} has no {' and no '.join(missing)}",
+            fix=f"add {missing[0]} to its Properties (or to Globals)",
+        )
+    tracing = wanted.get("Tracing") or (wanted.get("TracingConfig") or {}).get("Mode")
+    plan = FunctionPlan(
+        name=str(wanted.get("FunctionName", logical_id)),
+        folder=(base / code).resolve(),
+        handler=str(wanted["Handler"]),
+        runtime=str(wanted["Runtime"]),
+        memory_mb=_integer(wanted, "MemorySize", 128, logical_id),
+        timeout_s=_integer(wanted, "Timeout", 3, logical_id),
+        ephemeral_mb=_integer(wanted.get("EphemeralStorage") or {}, "Size", 512, logical_id),
+        architecture=str((wanted.get("Architectures") or ["x86_64"])[0]),
+        description=str(wanted.get("Description", "")),
+        environment=_variables(wanted.get("Environment") or {}),
+        alias=str(wanted.get("AutoPublishAlias", DEFAULT_ALIAS)),
+        role=wanted.get("Role"),
+        policies=_policies(wanted.get("Policies")),
+        tags=_tags(wanted.get("Tags") or {}),
+        logging=wanted.get("LoggingConfig"),
+        snap_start=(wanted.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions",
+        reserved_concurrency=(
+            _integer(wanted, "ReservedConcurrentExecutions", 0, logical_id)
+            if "ReservedConcurrentExecutions" in wanted
+            else None
+        ),
+        layers=tuple(wanted.get("Layers") or ()),
+        tracing=str(tracing) if tracing else None,
+        extras=extras,
+    )
+    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED)]
+
+
+def _integer(values: Mapping[str, Any], key: str, default: int, logical_id: str) -> int:
+    try:
+        return int(values.get(key, default))
+    except (TypeError, ValueError):
+        raise Problem(
+            "TEMPLATE_INVALID", f"{logical_id}.{key} must be a whole number, not {values[key]!r}"
+        ) from None
+
+
+def _variables(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Environment variables as text; YAML's `true` becomes `true`, as CloudFormation has it."""
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in (environment.get("Variables") or {}).items()
+    }
+
+
+def _policies(policies: Any) -> tuple[str | Mapping[str, Any], ...]:
+    if policies is None:
+        return ()
+    return tuple(policies) if isinstance(policies, list) else (policies,)
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    """SAM writes a map, CloudFormation a list of Key and Value."""
+    if isinstance(tags, list):
+        tags = {item["Key"]: item["Value"] for item in tags}
+    return {str(key): str(value) for key, value in tags.items()}
