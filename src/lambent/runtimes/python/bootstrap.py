@@ -5,6 +5,6 @@ bytecode is cached. Its next stop is lambent_runtime/main.py.
 """
 
 if __name__ == "__main__":
-    from lambent_runtime.main import main
+    from lambent_runtime.main import main  # type: ignore[import-not-found]  # beside this script
 
     main()

@@ -20,7 +20,7 @@ LOG_MAGIC = b"\xa5\x5a\x00\x03"
 BUFFER_BYTES = 65536
 
 
-class ChannelClosed(Exception):
+class ChannelClosed(Exception):  # noqa: N818  an end, not a failure
     """The server is gone, or this process may no longer speak for the function."""
 
 
@@ -28,7 +28,10 @@ class Reader:
     """Reads one INVOKE at a time; the buffer grows for a large one and shrinks again."""
 
     def __init__(self) -> None:
-        self.buffer = bytearray(BUFFER_BYTES)
+        self._allocate(BUFFER_BYTES)
+
+    def _allocate(self, size: int) -> None:
+        self.buffer = bytearray(size)
         self.view = memoryview(self.buffer)
 
     def read_invoke(self):
@@ -37,10 +40,9 @@ class Reader:
         The payload is valid until the next call. The protocol is lock-step, so nothing follows a
         frame before its answer.
         """
+        if len(self.view) > BUFFER_BYTES:
+            self._allocate(BUFFER_BYTES)  # gives a 6 MB buffer back
         fd, view = STATE.channel_fd, self.view
-        if len(view) > BUFFER_BYTES:
-            self.__init__()  # type: ignore[misc]  # gives a 6 MB buffer back
-            view = self.view
         try:
             got = os.readv(fd, (view,))
             while got < 7:
@@ -60,9 +62,9 @@ class Reader:
 
     def _read_rest(self, fd, got, end):
         if end > len(self.buffer):
-            larger = bytearray(end)
-            larger[:got] = self.view[:got]
-            self.buffer, self.view = larger, memoryview(larger)
+            start = self.view[:got]
+            self._allocate(end)
+            self.view[:got] = start
         while got < end:
             more = os.readv(fd, (self.view[got:end],))
             if not more:
@@ -92,9 +94,9 @@ def _send_rest(data, sent):
 def flush() -> None:
     """Hand over what the function has printed; a stream it closed or broke is its own affair."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        try:  # noqa: SIM105  contextlib would have to be imported
             stream.flush()
-        except Exception:
+        except Exception:  # noqa: PERF203  one stream must not hide the other
             pass
 
 

@@ -43,7 +43,7 @@ def _default(value):
 
 _markers: dict = {}
 if _json is not None:
-    _scan = _json.make_scanner(_ScannerOptions())
+    _scan = _json.make_scanner(_ScannerOptions())  # type: ignore[arg-type]  # any such object
     _encode = _json.make_encoder(
         _markers, _default, _json.encode_basestring, None, ": ", ", ", False, False, True
     )
@@ -132,7 +132,7 @@ def _prepare(value, digits, above):
         raise ValueError("Circular reference detected")
     above.add(id(value))
     if isinstance(value, tuple) and callable(getattr(value, "_asdict", None)):
-        plain = _prepare(value._asdict(), digits, above)
+        plain = _prepare(value._asdict(), digits, above)  # type: ignore[attr-defined]  # just seen
     elif isinstance(value, dict):
         plain = {
             key.decode("utf-8") if isinstance(key, bytes) else key: _prepare(item, digits, above)

@@ -74,7 +74,7 @@ class LambdaContext:
         self.identity = CognitoIdentity(identity)
         self._epoch_deadline_time_in_ms = deadline_ms
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self):
         """Milliseconds until the function is timed out; never negative."""
         left = self._epoch_deadline_time_in_ms - time.time_ns() // 1_000_000
         return max(0, left)

@@ -12,7 +12,7 @@ MAX_RESPONSE_BYTES = 6291556
 _OWN = __file__.rpartition("/")[0] + "/"
 
 
-class RuntimeFault(Exception):
+class RuntimeFault(Exception):  # noqa: N818  AWS names it
     """A failure that AWS gives a name of its own, such as Runtime.HandlerNotFound."""
 
     def __init__(self, error_type: str, message: str, stack=()) -> None:

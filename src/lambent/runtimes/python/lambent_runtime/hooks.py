@@ -14,13 +14,13 @@ def _set_up_logging(module) -> None:
     if hasattr(module, "Formatter"):  # else the function brought a `logging` of its own
         from .records import install
 
-        install(module)
+        install()
 
 
 def _refuse_semaphores(module) -> None:
     """Without /dev/shm the kernel says ENOENT; Lambda says ENOSYS."""
 
-    class SemLock(module.SemLock):
+    class SemLock(module.SemLock):  # type: ignore[misc]  # known only now
         def __new__(cls, *args, **kwargs):
             try:
                 return module_class.__new__(cls, *args, **kwargs)
@@ -77,23 +77,26 @@ class Hooks:
         }
 
     def install(self) -> None:
+        sys.meta_path.insert(0, self)
         for name in list(self.waiting):
-            if name in sys.modules:
-                self.waiting.pop(name)(sys.modules[name])
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            if name in sys.modules:  # a wrapper script's interpreter options brought it
+                self._patch(sys.modules[name])
+
+    def _patch(self, module) -> None:
+        patch = self.waiting.pop(module.__name__, None)
+        if patch is not None:
+            patch(module)
+        if not self.waiting and self in sys.meta_path:
+            sys.meta_path.remove(self)
 
     def find_spec(self, name, path=None, target=None):
+        """The real finder's spec, with a loader that patches; None for all that is not awaited."""
         if name not in self.waiting:
             return None
-        patch = self.waiting.pop(name)
-        if not self.waiting:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-        for finder in list(sys.meta_path):
-            if finder is self:
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _PatchingLoader(spec.loader, patch)  # type: ignore[assignment]
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _PatchingLoader(spec.loader, self._patch)  # type: ignore[assignment]  # a duck
                 return spec
-        self.waiting[name] = patch
         return None

@@ -7,7 +7,7 @@
 The engine sees a process that ends by itself (`sys.exit`, a crash) and reports Runtime.ExitError.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import os
 import sys
 
@@ -51,7 +51,7 @@ def prepare() -> None:
     os.set_blocking(STATE.channel_fd, True)
     STATE.pid = os.getpid()
     if sys.stdout is not None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is not replaced yet
     _set_path()
     _add_site_builtins()
     _signal.signal(SIGTERM, _on_sigterm)
@@ -64,7 +64,7 @@ def _set_path() -> None:
 
     A PYTHONPATH of the function's own goes before our runtime, and the layers to the end.
     """
-    runtime_dir = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    runtime_dir = __file__.rsplit("/", 2)[0]
     site_packages = "lib/python%d.%d/site-packages" % sys.version_info[:2]
     opt = os.environ.pop("_LAMBENT_OPT_DIRS", "/opt").split(":")
     layers = [
@@ -81,7 +81,11 @@ def _set_path() -> None:
         own = [part for part in given if part != runtime_dir]
         sys.path[:] = [STATE.task_root, *own, runtime_dir, *rest, *layers]
     for path in layers:
-        if os.path.isdir(path) and any(name.endswith(".pth") for name in os.listdir(path)):
+        try:
+            names = os.listdir(path)  # noqa: PTH208  pathlib would have to be imported
+        except OSError:
+            continue
+        if any(name.endswith(".pth") for name in names):
             import site
 
             site.addsitedir(path)
@@ -92,12 +96,12 @@ def _add_site_builtins() -> None:
     import _sitebuiltins
     import builtins
 
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")  # type: ignore[assignment]
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")  # type: ignore[assignment]
-    builtins.help = _sitebuiltins._Helper()  # type: ignore[assignment]
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
 
 
-def _on_sigterm(signum, frame) -> None:
+def _on_sigterm(_signum, _frame) -> None:
     leave(0)
 
 

@@ -51,8 +51,9 @@ OWN_FIELDS = frozenset(
 )
 
 
-def install(logging) -> None:
-    """Give the root logger its handler, filter and level; `logging` is the module, just imported."""
+def install() -> None:
+    """Give the root logger its handler, filter and level; `logging` has just been imported."""
+    import logging
 
     class LambdaLoggerFilter(logging.Filter):
         """Lets formats of the function's own use %(aws_request_id)s."""

@@ -3,7 +3,13 @@
 One place, so that a process forked from a template can renew what must not be shared.
 """
 
+from __future__ import annotations
+
 import os
+
+TYPE_CHECKING = False  # `typing` costs more than all of this package
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 class State:
@@ -17,7 +23,7 @@ class State:
     tenant_id = ""
     trace = ""
     """The value of _X_AMZN_TRACE_ID now, to skip a putenv that changes nothing."""
-    loop = None
+    loop: AbstractEventLoop | None = None
     """The event loop of `async def` handlers, kept between invokes as their clients expect."""
 
     def __init__(self) -> None:
