@@ -7,7 +7,7 @@ environment's folders as detached mounts, in the spawner, whose rights decide wh
 What is not named here does not exist inside: no `/dev/shm`, no `/sys`, no `/home` but an empty one.
 """
 
-# ruff: noqa: PTH  pathlib is an import that every fork would carry
+# ruff: noqa: PTH102, PTH110, PTH112, PTH114, PTH115, PTH211  pathlib is an import that every fork would carry
 
 from __future__ import annotations
 

@@ -11,22 +11,19 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from lambent.errors import SandboxError
-from lambent.sandbox import namespaces, wire
+from lambent.sandbox import namespaces
 from lambent.sandbox.cgroup import Cgroup
 from lambent.sandbox.cgroups import Cgroups
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.namespace_sandbox import NamespaceSandbox
+from lambent.sandbox.request import create_fields
 from lambent.sandbox.spawner_link import SpawnerLink
 from lambent.sandbox.spec import Feature, SandboxSpec
 from lambent.sandbox.tmpdisk import TmpDisk, TmpDisks
-
-RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 4, 6, 7
-OPEN_FILES: Final = 1024
-"""AWS: file descriptors of an execution environment."""
 
 
 class NamespaceHost:
@@ -139,7 +136,7 @@ class NamespaceHost:
     ) -> None:
         assert self._link is not None
         fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
-        fields = _create_fields(spec, owner, has_disk=disk is not None)
+        fields = create_fields(spec, owner, has_disk=disk is not None)
         sandbox.pid1 = await self._link.create(fields, fds)
         listeners = await sandbox.ready
         sandbox.take_listeners(spec.ports, listeners)
@@ -175,31 +172,6 @@ def _function_ids(owner: int) -> tuple[int, int]:
     """Host uid and gid of an owner's functions, as root."""
     function = namespaces.FIRST_HOST_ID + 2 * owner + 1
     return function, function
-
-
-def _create_fields(spec: SandboxSpec, owner: int, *, has_disk: bool) -> list[bytes | int]:
-    """What `spawner._plan` reads, after the message's number."""
-    folders = [(spec.task_dir, "var/task")]
-    if spec.lang_dir is not None:
-        folders.append((spec.lang_dir, "var/lang"))
-    if spec.runtime_dir is not None:
-        folders.append((spec.runtime_dir, "var/runtime"))
-    limits = (RLIMIT_CORE, 0, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
-    return [
-        owner,
-        b"0" if spec.egress == "host" else b"1",
-        _numbers(spec.ports),
-        spec.ephemeral_mb,
-        _numbers(limits),
-        wire.join(os.fsencode(part) for pair in folders for part in pair),
-        wire.join(os.fsencode(layer) for layer in spec.layer_dirs),
-        int(has_disk),
-        0,
-    ]
-
-
-def _numbers(values: tuple[int, ...]) -> bytes:
-    return wire.join(b"%d" % value for value in values)
 
 
 def resolv_conf() -> str:

@@ -20,7 +20,6 @@ _syscall.restype = ctypes.c_long
 
 _NUMBERS: Final[dict[str, tuple[int, int]]] = {
     "clone": (56, 220),
-    "clone3": (435, 435),
     "pivot_root": (155, 41),
     "capset": (126, 91),
     "seccomp": (317, 277),
@@ -37,7 +36,6 @@ CLONE_NEWIPC: Final = 0x0800_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWPID: Final = 0x2000_0000
 CLONE_NEWNET: Final = 0x4000_0000
-CLONE_INTO_CGROUP: Final = 0x2_0000_0000
 
 MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
@@ -68,16 +66,6 @@ PR_SET_SECUREBITS: Final = 28
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_CAP_AMBIENT: Final = 47
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
-
-
-class _CloneArgs(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in (
-            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size",
-            "tls", "set_tid", "set_tid_size", "cgroup",
-        )
-    ]  # fmt: skip
 
 
 def _raise(what: str) -> None:
@@ -183,19 +171,15 @@ def close_range(first: int, last: int) -> None:
         os.closerange(first, min(last, 4095) + 1)
 
 
-def clone(flags: int, *, cgroup: int = -1) -> int:
-    """Fork into new namespaces (and, with clone3, into a v2 cgroup); 0 in the child.
+def clone(flags: int) -> int:
+    """Fork into new namespaces; 0 in the child.
 
     Everything Python does around `os.fork` is done here too. The caller must be single-threaded.
     """
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
     try:
-        if cgroup >= 0:
-            wanted = _CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=17, cgroup=cgroup)
-            pid = _call("clone3", "clone3", ctypes.byref(wanted), ctypes.sizeof(wanted))
-        else:
-            pid = _call("clone", "clone", flags | 17, 0, 0, 0, 0)
+        pid = _call("clone", "clone", flags | 17, 0, 0, 0, 0)  # 17: SIGCHLD at its end
     except OSError:
         python.PyOS_AfterFork_Parent()
         raise
@@ -217,13 +201,28 @@ def signalfd(numbers: tuple[int, ...]) -> int:
     return fd
 
 
+_title_at: tuple[int, int] | None = None
+
+
 def set_title(title: str) -> None:
     """What `ps` and `/proc/PID/cmdline` show, which is readable even inside the sandbox."""
-    prctl_name = ctypes.create_string_buffer(title.encode()[:15])
-    _libc.prctl(ctypes.c_int(PR_SET_NAME), prctl_name, 0, 0, 0)
+    encoded = title.encode()
+    _libc.prctl(ctypes.c_int(PR_SET_NAME), ctypes.create_string_buffer(encoded[:15]), 0, 0, 0)
+    start, end = _argument_memory()
+    if end - start > len(encoded):
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, encoded, len(encoded))
+
+
+def _argument_memory() -> tuple[int, int]:
+    """Where the kernel put the command line; the same in every fork."""
+    global _title_at  # noqa: PLW0603  read once, by the spawner
+    if _title_at is None:
+        _title_at = _read_argument_memory()
+    return _title_at
+
+
+def _read_argument_memory() -> tuple[int, int]:
     with open("/proc/self/stat", "rb") as file:  # noqa: PTH123  pathlib is an import that every fork would carry
         fields = file.read().rpartition(b")")[2].split()
-    start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end; field 3 is at index 0
-    if end > start:
-        ctypes.memset(start, 0, end - start)
-        ctypes.memmove(start, title.encode()[: end - start - 1], min(len(title), end - start - 1))
+    return int(fields[45]), int(fields[46])  # arg_start, arg_end; field 3 is at index 0

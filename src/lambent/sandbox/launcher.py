@@ -35,8 +35,6 @@ class Plan(NamedTuple):
     limits: list[tuple[int, int]]
     """Resource limits of each process, by `resource`'s numbers."""
     trees: list[filesystem.Tree]
-    group_fds: list[int]
-    """Files of v1 cgroups: whoever writes 0 there joins."""
 
 
 def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
@@ -46,9 +44,6 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         if os.read(go, 1) != b"1":
             os._exit(1)
         os.close(go)
-        for fd in plan.group_fds:
-            os.write(fd, b"0")
-            os.close(fd)
         step = "become its user"
         namespaces.become(plan.ids.pid1_uid, plan.ids.pid1_gid, privileged=plan.privileged)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, SIGKILL)
@@ -61,6 +56,8 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         step = "build the root"
         filesystem.enter(plan.trees, tmp_mb=plan.tmp_mb)
         step = "drop privileges"
+        kernel.set_title("lambent-init")
+        keep_nothing({control.fileno(), *(sock.fileno() for sock in listeners)})
         signals = kernel.signalfd((SIGCHLD,))
         _drop(privileged=plan.privileged)
     except OSError as error:
@@ -227,11 +224,22 @@ def arrange(fds: list[int], targets: list[int]) -> None:
             )
     for target, fd in parked.items():
         os.dup2(fd, target, inheritable=True)
+    close_all_but(set(parked))
+
+
+def keep_nothing(but: set[int]) -> None:
+    """What the server and the spawner had open, ends here; 0 is /dev/null already."""
+    os.dup2(0, 1)
+    os.dup2(0, 2)
+    close_all_but({0, 1, 2, *but})
+
+
+def close_all_but(kept: set[int]) -> None:
     at = 0
-    for target in sorted(parked):
-        if target > at:
-            kernel.close_range(at, target - 1)
-        at = target + 1
+    for fd in sorted(kept):
+        if fd > at:
+            kernel.close_range(at, fd - 1)
+        at = fd + 1
     kernel.close_range(at, 0x7FFF_FFFF)
 
 

@@ -101,8 +101,8 @@ class Spawner:
         number = message.fields[0]
         trees: list[filesystem.Tree] = []
         try:
-            control, plan, flags, cgroup = self._plan(message, trees)
-            pid = self._clone(control, plan, flags, cgroup)
+            control, plan, flags = self._plan(message, trees)
+            pid = self._clone(control, plan, flags)
         except OSError as error:
             reply = wire.encode(wire.REFUSED, number, error.errno or 0, str(error).encode())
         else:
@@ -113,9 +113,9 @@ class Spawner:
 
     def _plan(
         self, message: wire.Message, trees: list[filesystem.Tree]
-    ) -> tuple[int, launcher.Plan, int, int]:
-        """Fields and descriptors of CREATE, as `host` packs them."""
-        (_, owner, network, ports, tmp_mb, limits, folders, layers, disk, cgroup) = message.fields
+    ) -> tuple[int, launcher.Plan, int]:
+        """Fields and descriptors of CREATE, as `request` packs them."""
+        (_, owner, network, ports, tmp_mb, limits, folders, layers, disk) = message.fields
         fds = list(message.fds)
         control = fds.pop(0)
         pairs = [os.fsdecode(item) for item in wire.split(folders)]
@@ -123,7 +123,6 @@ class Spawner:
         merged = [os.fsdecode(item) for item in wire.split(layers)]
         trees += filesystem.open_trees(sources, merged, self._scratch)
         tmp_trees = [filesystem.Tree(fds.pop(0), "tmp")] if int(disk) else []
-        group = fds.pop(0) if int(cgroup) else -1
         numbers = [int(item) for item in wire.split(limits)]
         own_network = network == b"1"
         if self._privileged:
@@ -138,15 +137,14 @@ class Spawner:
             tmp_mb=0 if tmp_trees else int(tmp_mb),
             limits=list(zip(numbers[::2], numbers[1::2], strict=True)),
             trees=trees + tmp_trees,
-            group_fds=fds,
         )
         flags = namespaces.ALONE if own_network else namespaces.ALONE & ~kernel.CLONE_NEWNET
-        return control, plan, flags, group
+        return control, plan, flags
 
-    def _clone(self, control: int, plan: launcher.Plan, flags: int, cgroup: int) -> int:
+    def _clone(self, control: int, plan: launcher.Plan, flags: int) -> int:
         wait_fd, go_fd = os.pipe()
         try:
-            pid = kernel.clone(flags, cgroup=cgroup)
+            pid = kernel.clone(flags)
             if pid == 0:
                 self._become_pid1(control, wait_fd, go_fd, plan)
             self._children.add(pid)

@@ -1,0 +1,38 @@
+"""What the server asks of the spawner for one sandbox: written here, read by `spawner.Spawner`."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from lambent.sandbox import wire
+from lambent.sandbox.spec import SandboxSpec
+
+RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 4, 6, 7
+"""Linux's numbers; `resource` has them too, but not on other systems."""
+OPEN_FILES: Final = 1024
+"""AWS: file descriptors of an execution environment."""
+
+
+def create_fields(spec: SandboxSpec, owner: int, *, has_disk: bool) -> list[bytes | int]:
+    """The fields of CREATE after its number. Its descriptors: the control socket, then the disk."""
+    folders = [(spec.task_dir, "var/task")]
+    if spec.lang_dir is not None:
+        folders.append((spec.lang_dir, "var/lang"))
+    if spec.runtime_dir is not None:
+        folders.append((spec.runtime_dir, "var/runtime"))
+    limits = (RLIMIT_CORE, 0, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
+    return [
+        owner,
+        int(spec.egress != "host"),
+        _numbers(spec.ports),
+        spec.ephemeral_mb,
+        _numbers(limits),
+        wire.join(os.fsencode(part) for pair in folders for part in pair),
+        wire.join(os.fsencode(layer) for layer in spec.layer_dirs),
+        int(has_disk),
+    ]
+
+
+def _numbers(values: tuple[int, ...]) -> bytes:
+    return wire.join(b"%d" % value for value in values)
