@@ -83,8 +83,8 @@ def test_files_folders_modes_links_and_times_are_kept(attempt):
     assert stat.S_IMODE((tree / "bin/tool").stat().st_mode) == 0o755
     assert stat.S_IMODE((tree / "pkg/deep").stat().st_mode) == 0o755
     assert (tree / "pkg/deep/er.txt").read_bytes() == b"\xff" * 700_000
-    assert os.readlink(tree / "current.py") == "app.py"
-    assert os.readlink(tree / "bin/up") == "../pkg/deep/er.txt"
+    assert str((tree / "current.py").readlink()) == "app.py"
+    assert str((tree / "bin/up").readlink()) == "../pkg/deep/er.txt"
     assert (tree / "app.py").stat().st_mtime == 1714979290  # 2024-05-06 07:08:10 UTC
 
 
@@ -116,7 +116,7 @@ def test_zip64(attempt):
             z.writestr(f"d/{n}", b"")
     tree = attempt(raw=made.getvalue())
     assert (tree / "big").read_bytes() == b"y" * 10
-    assert len(os.listdir(tree / "d")) == 65_600
+    assert len(list((tree / "d").iterdir())) == 65_600
 
 
 @pytest.mark.parametrize(
@@ -287,6 +287,7 @@ def unpack_capped(package, tree, megabytes=150):
     tree.mkdir()
     child = subprocess.run(
         [sys.executable, "-c", CAPPED, package, tree, str(megabytes * 2**20)],
+        check=False,
         capture_output=True,
         text=True,
         timeout=100,

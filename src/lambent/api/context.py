@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lambent.clock import Clock
+from lambent.control.account import AccountSettings
+from lambent.control.aliases import Aliases
+from lambent.control.concurrency import Concurrency
+from lambent.control.functions import Functions
 from lambent.control.targets import VersionTarget
+from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
 from lambent.settings import Settings
 
@@ -53,12 +58,12 @@ class Services:
 
     dispatcher: Engine
     events: EventIntake
-    # Typed as Any until control's classes stand; each operation module names what it calls.
-    functions: Any = None
-    versions: Any = None
-    aliases: Any = None
-    concurrency: Any = None
-    account_settings: Any = None
+    # A server has all of these; a test of one operation brings those that it uses.
+    functions: Functions = None  # type: ignore[assignment]
+    versions: Versions = None  # type: ignore[assignment]
+    aliases: Aliases = None  # type: ignore[assignment]
+    concurrency: Concurrency = None  # type: ignore[assignment]
+    account_settings: AccountSettings = None  # type: ignore[assignment]
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 

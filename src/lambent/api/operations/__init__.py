@@ -16,7 +16,13 @@ DIRECT: Final = frozenset({"Invoke"})
 """Served without the table."""
 
 # A new resource adds its module here, in alphabetical order.
-RESOURCES: Final[tuple[str, ...]] = ()
+RESOURCES: Final[tuple[str, ...]] = (
+    "account",
+    "aliases",
+    "concurrency",
+    "functions",
+    "versions",
+)
 
 
 def served() -> dict[str, Operation]:

@@ -1,0 +1,34 @@
+"""GetAccountSettings: the account's limits, and what is used of them."""
+
+from __future__ import annotations
+
+from lambent.control import answers, concurrency
+from lambent.control.code import ZIPPED_LIMIT
+from lambent.control.functions import TOTAL_CODE_LIMIT
+from lambent.control.names import Scope
+from lambent.control.registry import Registry
+from lambent.store.unpack import UNZIPPED_LIMIT
+
+
+class AccountSettings:
+    """One account in one region."""
+
+    def __init__(self, registry: Registry, limit: int) -> None:
+        self._registry = registry
+        self._limit = limit
+
+    async def get(self, scope: Scope) -> answers.AccountAnswer:
+        bundles = list(self._registry.all(scope))
+        sizes = [version.code.size for bundle in bundles for version in bundle.versions.values()]
+        return answers.AccountAnswer(
+            account_limit={
+                "TotalCodeSize": TOTAL_CODE_LIMIT,
+                "CodeSizeUnzipped": UNZIPPED_LIMIT,
+                "CodeSizeZipped": ZIPPED_LIMIT,
+                "ConcurrentExecutions": self._limit,
+                "UnreservedConcurrentExecutions": (
+                    self._limit - concurrency.reserved(self._registry, scope)
+                ),
+            },
+            account_usage={"TotalCodeSize": sum(sizes), "FunctionCount": len(bundles)},
+        )

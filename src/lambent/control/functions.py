@@ -1,0 +1,359 @@
+"""CreateFunction, GetFunction, UpdateFunctionCode and their kin.
+
+Each method reads like its AWS page: check what was asked, then one rule from the old bundle to
+the new one, applied by `registry`. Code is stored before the rule runs, outside of any lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from lambent.clock import Clock
+from lambent.control import answers, configuration, revisions, state
+from lambent.control.bundle import Bundle, routed_versions
+from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.names import (
+    LATEST as LATEST_NAME,
+)
+from lambent.control.names import (
+    Scope,
+    latest_only,
+    not_found_text,
+    resolve,
+    version_name,
+    version_number,
+)
+from lambent.control.paging import page
+from lambent.control.registry import Registry
+from lambent.control.requests import (
+    CreateFunction,
+    ListFunctions,
+    QualifiedFunction,
+    UpdateFunctionCode,
+    UpdateFunctionConfiguration,
+)
+from lambent.control.runtime_rules import Runtimes, check
+from lambent.control.versions import published
+from lambent.errors import (
+    CodeStorageExceeded,
+    InvalidParameterValue,
+    ResourceConflict,
+    ResourceNotFound,
+)
+from lambent.store.artifacts import Package
+from lambent.store.records import LATEST, Code, Configuration, Function, Version
+
+TOTAL_CODE_LIMIT: Final = 80_530_636_800
+MAX_TAGS: Final = 50
+
+
+class Functions:
+    """What can be done to a function and to its `$LATEST`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        code: CodeStore,
+        links: CodeLinks,
+        runtimes: Runtimes,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._registry = registry
+        self._code = code
+        self._links = links
+        self._runtimes = runtimes
+        self._clock = clock
+        self._new_id = new_id
+
+    async def create(self, scope: Scope, request: CreateFunction) -> answers.FunctionConfiguration:
+        """CreateFunction: Pending at first, Active once it can serve."""
+        name = resolve(scope, request.function_name, operation="CreateFunction").name
+        self._check_create(request)
+        kept = self._configuration(scope, request)
+        if self._registry.get(scope, name) is not None:
+            raise ResourceConflict(f"Function already exist: {name}")
+        async with self._registry.storing():
+            package = await self._code.store(scope, request.code)
+            code = Code(
+                sha256=package.sha256,
+                size=package.size,
+                architecture=(request.architectures or ("x86_64",))[0],
+                source_kms_key_arn=request.code.source_kms_key_arn or "",
+            )
+
+            def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
+                if old is not None:
+                    raise ResourceConflict(f"Function already exist: {name}")
+                self._check_storage(scope, package.size * (2 if request.publish else 1))
+                function = Function(
+                    account=scope.account,
+                    region=scope.region,
+                    name=name,
+                    tags=request.tags or {},
+                    last_version=self._registry.last_number(scope, name),
+                )
+                bundle = Bundle(function, {LATEST: self._first(kept, code)})
+                if not request.publish:
+                    return bundle, answers.configuration(function, bundle.latest, None)
+                bundle, version = published(bundle, self._clock.time_ms(), self._new_id)
+                # The ARN of the new version is shown without its number, unlike anywhere else.
+                return bundle, answers.configuration(bundle.function, version, None)
+
+            return await self._registry.change(scope, name, rule)
+
+    async def get(
+        self, scope: Scope, request: QualifiedFunction, base_url: str
+    ) -> answers.FunctionAnswer:
+        """GetFunction: the configuration, where to download the code, tags and reservation."""
+        bundle, qualifier = self._find(scope, request, "GetFunction")
+        version = bundle.find(qualifier)
+        function = bundle.function
+        return answers.FunctionAnswer(
+            configuration=answers.configuration(function, version, qualifier),
+            code={
+                "RepositoryType": "S3",
+                "Location": self._links.link(base_url, version.code.sha256),
+                **_source_key(version.code),
+            },
+            tags=function.tags or msgspec.UNSET,
+            concurrency=(
+                msgspec.UNSET
+                if function.reserved_concurrency is None
+                else answers.concurrency(function.reserved_concurrency)
+            ),
+        )
+
+    async def get_configuration(
+        self, scope: Scope, request: QualifiedFunction
+    ) -> answers.FunctionConfiguration:
+        """GetFunctionConfiguration."""
+        bundle, qualifier = self._find(scope, request, "GetFunctionConfiguration")
+        return answers.configuration(bundle.function, bundle.find(qualifier), qualifier)
+
+    async def update_configuration(
+        self, scope: Scope, request: UpdateFunctionConfiguration
+    ) -> answers.FunctionConfiguration:
+        """UpdateFunctionConfiguration: only what is named changes; redundant updates count too."""
+        name = latest_only(scope, request.function_name, operation="UpdateFunctionConfiguration")
+
+        def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
+            bundle = self._updatable(scope, name, old, request.revision_id)
+            kept = self._configuration(scope, request, bundle.latest)
+            return self._updated(bundle, configuration=kept)
+
+        return await self._registry.change(scope, name, rule)
+
+    async def update_code(
+        self, scope: Scope, request: UpdateFunctionCode
+    ) -> answers.FunctionConfiguration:
+        """UpdateFunctionCode: new code for `$LATEST`, and with Publish a version of it at once."""
+        name = latest_only(scope, request.function_name, operation="UpdateFunctionCode")
+        if request.image_uri is not None:
+            raise InvalidParameterValue(
+                "Please don't provide ImageUri when updating a function with packageType Zip."
+            )
+        _check_publish_to(request.publish_to)
+        present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
+        if present.latest.configuration.runtime is not None:
+            check(
+                self._runtimes, present.latest.configuration.runtime, "update",
+                self._clock.time_ms(),
+            )  # fmt: skip
+        async with self._registry.storing():
+            package = await self._code.store(scope, request)
+
+            def rule(
+                old: Bundle | None,
+            ) -> tuple[Bundle, answers.FunctionConfiguration]:
+                bundle = self._updatable(scope, name, old, request.revision_id)
+                code = _new_code(bundle.latest.code, package, request)
+                if request.dry_run:
+                    would_be = msgspec.structs.replace(bundle.latest, code=code)
+                    return bundle, answers.configuration(bundle.function, would_be, None)
+                grows = package.size - bundle.latest.code.size
+                self._check_storage(scope, grows + (package.size if request.publish else 0))
+                if not request.publish:
+                    return self._updated(bundle, code=code)
+                bundle, _ = self._updated(bundle, code=code)
+                bundle, version = published(bundle, self._clock.time_ms(), self._new_id)
+                number = version_name(version.number)
+                return bundle, answers.configuration(bundle.function, version, number)
+
+            return await self._registry.change(scope, name, rule)
+
+    async def delete(self, scope: Scope, request: QualifiedFunction) -> None:
+        """DeleteFunction: all of it, or one version; whatever state it is in."""
+        name, qualifier = resolve(
+            scope, request.function_name, request.qualifier, operation="DeleteFunction"
+        )
+
+        def rule(old: Bundle | None) -> tuple[Bundle | None, None]:
+            if old is None:
+                number = version_number(qualifier)
+                shown = qualifier if number else None
+                raise ResourceNotFound(not_found_text(scope, name, shown))
+            return (None if qualifier is None else _without(old, qualifier)), None
+
+        await self._registry.change(scope, name, rule)
+
+    async def list(self, scope: Scope, request: ListFunctions) -> answers.FunctionList:
+        """ListFunctions: every `$LATEST`, or with FunctionVersion=ALL every version."""
+        every = request.function_version == "ALL"
+        if request.master_region is not None and not every:
+            raise InvalidParameterValue("FunctionVersion must be ALL when MasterRegion is given.")
+        found = [
+            (bundle, version)
+            # Replicas of Lambda@Edge, which MasterRegion asks for, do not exist here.
+            for bundle in (() if request.master_region else self._registry.all(scope))
+            for version in (bundle.versions.values() if every else (bundle.latest,))
+        ]
+        shown, marker = page(found, _name_and_number, request.marker, request.max_items)
+        return answers.FunctionList(
+            functions=[
+                answers.configuration(
+                    bundle.function,
+                    version,
+                    version_name(version.number) if every else None,
+                    listed=True,
+                )
+                for bundle, version in shown
+            ],
+            next_marker=marker,
+        )
+
+    def _find(
+        self, scope: Scope, request: QualifiedFunction, operation: str
+    ) -> tuple[Bundle, str | None]:
+        name, qualifier = resolve(
+            scope, request.function_name, request.qualifier, operation=operation
+        )
+        bundle = self._registry.get(scope, name)
+        if bundle is None:
+            raise ResourceNotFound(not_found_text(scope, name, qualifier))
+        return bundle, qualifier
+
+    def _configuration(
+        self,
+        scope: Scope,
+        request: CreateFunction | UpdateFunctionConfiguration,
+        latest: Version | None = None,
+    ) -> Configuration:
+        return configuration.apply(
+            configuration.EMPTY if latest is None else latest.configuration,
+            request,
+            scope=scope,
+            runtimes=self._runtimes,
+            time_ms=self._clock.time_ms(),
+            change="create" if latest is None else "update",
+        )
+
+    def _check_create(self, request: CreateFunction) -> None:
+        if request.package_type == "Image":
+            raise InvalidParameterValue(
+                "PackageType Image is not available in this version of lambent. "
+                "Please create the function from a zip package."
+            )
+        if request.code.image_uri is not None:
+            raise InvalidParameterValue(
+                "Please don't provide ImageUri when creating a function with packageType Zip."
+            )
+        if request.code_signing_config_arn is not None:
+            raise ResourceNotFound(
+                "The Lambda code signing configuration "
+                f"{request.code_signing_config_arn} can not be found."
+            )
+        _check_publish_to(request.publish_to)
+        if not request.runtime or not request.handler:
+            raise InvalidParameterValue(
+                "Runtime and Handler are mandatory parameters for functions created with "
+                "deployment packages."
+            )
+        if len(request.tags or {}) > MAX_TAGS:
+            raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
+
+    def _check_storage(self, scope: Scope, grows: int) -> None:
+        used = sum(v.code.size for b in self._registry.all(scope) for v in b.versions.values())
+        if grows > 0 and used + grows > TOTAL_CODE_LIMIT:
+            raise CodeStorageExceeded("Code storage limit exceeded.")
+
+    def _first(self, kept: Configuration, code: Code) -> Version:
+        return state.pending(
+            Version(
+                number=LATEST,
+                configuration=kept,
+                code=code,
+                revision_id=self._new_id(),
+                generation=self._new_id(),
+                modified_ms=self._clock.time_ms(),
+                state="Pending",
+            )
+        )
+
+    def _updatable(
+        self, scope: Scope, name: str, bundle: Bundle | None, revision_id: str | None
+    ) -> Bundle:
+        """The bundle, when its `$LATEST` may be changed now by who knows this revision."""
+        if bundle is None:
+            raise ResourceNotFound(not_found_text(scope, name))
+        state.advance(bundle.latest, state.Event.UPDATE, bundle.arn)
+        revisions.check(revision_id, bundle.latest.revision_id)
+        return bundle
+
+    def _updated(
+        self, bundle: Bundle, **changes: Any
+    ) -> tuple[Bundle, answers.FunctionConfiguration]:
+        """`$LATEST` with an update in progress, and the answer that shows it."""
+        latest = msgspec.structs.replace(
+            state.updating(bundle.latest, bundle.arn),
+            revision_id=self._new_id(),
+            generation=self._new_id(),
+            modified_ms=self._clock.time_ms(),
+            **changes,
+        )
+        return bundle.with_version(latest), answers.configuration(bundle.function, latest, None)
+
+
+def _check_publish_to(publish_to: str | None) -> None:
+    if publish_to is not None:
+        raise InvalidParameterValue("PublishTo is not available in this version of lambent.")
+
+
+def _new_code(old: Code, package: Package, request: UpdateFunctionCode) -> Code:
+    return Code(
+        sha256=package.sha256,
+        size=package.size,
+        architecture=(request.architectures or (old.architecture,))[0],
+        source_kms_key_arn=request.source_kms_key_arn or "",
+    )
+
+
+def _source_key(code: Code) -> dict[str, str]:
+    return {"SourceKMSKeyArn": code.source_kms_key_arn} if code.source_kms_key_arn else {}
+
+
+def _without(bundle: Bundle, qualifier: str) -> Bundle:
+    """The bundle less one version. One that does not exist is as good as deleted."""
+    if qualifier == LATEST_NAME:
+        raise InvalidParameterValue(
+            "$LATEST version cannot be deleted without deleting the function."
+        )
+    number = version_number(qualifier)
+    if number is None:
+        if qualifier in bundle.aliases:
+            raise InvalidParameterValue("Deletion of aliases is not currently supported.")
+        raise ResourceNotFound(not_found_text(bundle.scope, bundle.function.name))
+    users = [a.name for a in bundle.aliases.values() if qualifier in routed_versions(a)]
+    if users:
+        raise ResourceConflict(
+            "Unable to delete version because the following aliases reference it: "
+            f"[{', '.join(sorted(users))}]"
+        )
+    return bundle.without_version(number) if number in bundle.versions else bundle
+
+
+def _name_and_number(found: tuple[Bundle, Version]) -> list[Any]:
+    return [found[0].function.name, found[1].number]

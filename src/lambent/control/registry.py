@@ -1,0 +1,249 @@
+"""Everything that exists, in memory, and the one way to change it.
+
+Reads are dictionary look-ups. A change runs a rule (a plain function from the old bundle to the
+new one) under the lock of its account and region, writes the difference to the store, and only
+after the commit swaps the bundle, tells the engine and starts what must follow: a new version
+becomes Active, an update Successful, a package that nobody refers to is deleted. A caller that is
+cancelled does not stop a change half-way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import apsw
+import structlog
+
+from lambent.clock import Clock
+from lambent.control import runnable, state
+from lambent.control.bundle import Bundle, difference
+from lambent.control.names import Scope, version_name
+from lambent.control.targets import FunctionTargets, TargetListener
+from lambent.store import aliases, functions, versions
+from lambent.store.artifacts import Artifacts
+from lambent.store.database import Database
+
+T = TypeVar("T")
+
+log = structlog.get_logger("lambent.control")
+
+RETRY_S = 1.0
+"""Until a transition that the store refused, for instance for a full disk, is tried again."""
+GRACE_S = 3_600.0
+"""How long an unused package stays: an environment of the old version may still be running it."""
+
+
+class Key(NamedTuple):
+    scope: Scope
+    name: str
+
+
+class Registry:
+    """The bundles of all accounts and regions."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        listener: TargetListener,
+        clock: Clock,
+        new_id: Callable[[], str],
+        state_delay_s: float,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._listener = listener
+        self._clock = clock
+        self._new_id = new_id
+        self._state_delay_s = state_delay_s
+        self._scopes: dict[Scope, dict[str, Bundle]] = {}
+        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._locks: dict[Scope, asyncio.Lock] = {}
+        self._pushed: dict[Key, FunctionTargets] = {}
+        self._uses: Counter[str] = Counter()
+        self._touched: dict[str, float] = {}
+        self._storing = 0
+        self._removing = asyncio.Lock()
+        self._changing: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        """Load everything, complete what a kill interrupted, and tell the engine what it may run."""
+        bundles = await self._database.read(_load)
+        self._numbers = await self._database.read(functions.load_numbers)
+        for bundle in bundles:
+            settled = await self._recover(bundle)
+            changes = difference(bundle, settled)
+            if changes:
+                await self._database.write(_apply_all(changes))
+            self._swap(Key(settled.scope, settled.function.name), None, settled)
+        await self._artifacts.sweep(self._uses)
+
+    async def close(self) -> None:
+        """Finish the changes under way; transitions that wait are completed by the next `open`."""
+        for task in self._waiting:
+            task.cancel()
+        await asyncio.gather(*self._waiting, *self._changing, return_exceptions=True)
+
+    def get(self, scope: Scope, name: str) -> Bundle | None:
+        return self._scopes.get(scope, {}).get(name)
+
+    def all(self, scope: Scope) -> Iterator[Bundle]:
+        return iter(self._scopes.get(scope, {}).values())
+
+    def last_number(self, scope: Scope, name: str) -> int:
+        """The highest version ever published under a name, even of a function since deleted."""
+        return self._numbers.get((*scope, name), 0)
+
+    @contextlib.asynccontextmanager
+    async def storing(self) -> AsyncIterator[None]:
+        """While a package is being stored, and until it has been touched, none is deleted."""
+        async with self._removing:
+            self._storing += 1
+        try:
+            yield
+        finally:
+            self._storing -= 1
+
+    def touch(self, sha256: str) -> None:
+        """A package was just stored: keep it until a bundle refers to it, or nobody has for long."""
+        known = sha256 in self._touched
+        self._touched[sha256] = self._clock.monotonic()
+        if not known:
+            self._start(self._collect(sha256))
+
+    async def change(
+        self, scope: Scope, name: str, rule: Callable[[Bundle | None], tuple[Bundle | None, T]]
+    ) -> T:
+        """Apply a rule; returns its answer once the change is durable and in force.
+
+        The rule must not wait and must not change anything itself; what it raises is raised here.
+        """
+        task = asyncio.get_running_loop().create_task(self._change(Key(scope, name), rule))
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        return await asyncio.shield(task)
+
+    async def _change(
+        self, key: Key, rule: Callable[[Bundle | None], tuple[Bundle | None, T]]
+    ) -> T:
+        async with self._locks.setdefault(key.scope, asyncio.Lock()):
+            old = self.get(*key)
+            new, answer = rule(old)
+            if new is not None and self._state_delay_s <= 0:
+                new = self._settle(new)
+            changes = difference(old, new)
+            if changes:
+                await self._database.write(_apply_all(changes))
+                self._swap(key, old, new)
+                self._follow(key, old, new)
+            return answer
+
+    def _swap(self, key: Key, old: Bundle | None, new: Bundle | None) -> None:
+        """Make `new` what exists, and tell the engine when that changes what can run."""
+        names = self._scopes.setdefault(key.scope, {})
+        for sha256 in () if old is None else old.packages():
+            self._uses[sha256] -= 1
+        if new is None:
+            del names[key.name]
+            self._pushed.pop(key, None)
+            self._listener.function_deleted(*key.scope, key.name)
+            return
+        for sha256 in new.packages():
+            self._uses[sha256] += 1
+        names[key.name] = new
+        if new.function.last_version:
+            self._numbers[*key.scope, key.name] = new.function.last_version
+        targets = runnable.targets(new, self._artifacts.tree, self._pushed.get(key))
+        if targets != self._pushed.get(key):
+            self._pushed[key] = targets
+            self._listener.function_changed(targets)
+
+    def _follow(self, key: Key, old: Bundle | None, new: Bundle | None) -> None:
+        for sha256 in () if old is None else set(old.packages()):
+            if not self._uses[sha256]:
+                self.touch(sha256)
+        for number, version in () if new is None else new.versions.items():
+            fresh = old is None or old.versions.get(number) is not version
+            if fresh and state.in_transition(version):
+                self._start(self._complete(key, number, version.revision_id))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _complete(self, key: Key, number: int, revision_id: str) -> None:
+        """Make a Pending version Active, or an update Successful, after its visible moment."""
+
+        def rule(bundle: Bundle | None) -> tuple[Bundle | None, None]:
+            version = None if bundle is None else bundle.versions.get(number)
+            if bundle is None or version is None or version.revision_id != revision_id:
+                return bundle, None  # deleted, or changed again, meanwhile
+            return bundle.with_version(state.ready(version, bundle.arn, self._new_id())), None
+
+        await self._clock.sleep(self._state_delay_s)
+        while True:
+            try:
+                return await self.change(*key, rule)
+            except apsw.Error as error:
+                log.error("transition.failed", function=key.name, error=str(error))
+            await self._clock.sleep(RETRY_S)
+
+    async def _collect(self, sha256: str) -> None:
+        """Delete a package once nothing has referred to it for a while."""
+        while True:
+            await self._clock.sleep(GRACE_S)
+            async with self._removing:
+                if self._uses[sha256]:
+                    break
+                unused_s = self._clock.monotonic() - self._touched[sha256]
+                if unused_s >= GRACE_S and not self._storing:
+                    await self._artifacts.remove(sha256)
+                    log.info("package.removed", sha256=sha256)
+                    break
+        del self._touched[sha256]
+
+    def _settle(self, bundle: Bundle) -> Bundle:
+        for version in list(bundle.versions.values()):
+            if state.in_transition(version):
+                bundle = bundle.with_version(state.ready(version, bundle.arn, self._new_id()))
+        return bundle
+
+    async def _recover(self, bundle: Bundle) -> Bundle:
+        """Transitions completed; a version whose package has gone from the disk fails, and says so."""
+        for number, version in list(bundle.versions.items()):
+            if version.state == "Failed" or await self._artifacts.ensure(version.code.sha256):
+                continue
+            log.error("package.missing", function=bundle.arn, version=version_name(number))
+            reason = "The function's code package is missing from the data directory."
+            if state.in_transition(version):
+                version = state.ready(version, bundle.arn, self._new_id())  # noqa: PLW2901  both steps in one
+            bundle = bundle.with_version(state.failed(version, bundle.arn, self._new_id(), reason))
+        return self._settle(bundle)
+
+
+def _apply_all(
+    changes: list[Callable[[apsw.Connection], None]],
+) -> Callable[[apsw.Connection], None]:
+    def apply(connection: apsw.Connection) -> None:
+        for change in changes:
+            change(connection)
+
+    return apply
+
+
+def _load(connection: apsw.Connection) -> list[Bundle]:
+    """Every bundle in the store."""
+    found = {(f.account, f.region, f.name): Bundle(f, {}, {}) for f in functions.load(connection)}
+    for account, region, name, version in versions.load(connection):
+        key = (account, region, name)
+        found[key] = found[key].with_version(version)
+    for account, region, name, alias in aliases.load(connection):
+        key = (account, region, name)
+        found[key] = found[key].with_alias(alias)
+    return list(found.values())

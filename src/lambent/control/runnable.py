@@ -1,0 +1,72 @@
+"""From what exists to what can run: the `FunctionTargets` that the engine routes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lambent.control.answers import log_group
+from lambent.control.bundle import Bundle
+from lambent.control.names import version_name
+from lambent.control.targets import AliasTarget, FunctionTargets, VersionTarget
+from lambent.store.records import LATEST, Alias, Version
+
+
+def targets(
+    bundle: Bundle, tree: Callable[[str], Path], previous: FunctionTargets | None
+) -> FunctionTargets:
+    """All of a function's targets; an update in progress leaves the previous `$LATEST` serving."""
+    served = {} if previous is None else previous.versions
+    made: dict[str, VersionTarget] = {}
+    for number, version in bundle.versions.items():
+        name = version_name(number)
+        if version.update_status == "InProgress" and name in served:
+            made[name] = served[name]
+        else:
+            made[name] = _version(bundle, version, tree)
+    return FunctionTargets(
+        account=bundle.function.account,
+        region=bundle.function.region,
+        name=bundle.function.name,
+        arn=bundle.arn,
+        reserved_concurrency=bundle.function.reserved_concurrency,
+        versions=made,
+        aliases={name: _alias(alias) for name, alias in bundle.aliases.items()},
+    )
+
+
+def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> VersionTarget:
+    kept = version.configuration
+    return VersionTarget(
+        account=bundle.function.account,
+        region=bundle.function.region,
+        function_name=bundle.function.name,
+        version=version_name(version.number),
+        function_arn=bundle.arn,
+        generation=version.generation,
+        runtime=kept.runtime,
+        handler=kept.handler,
+        architecture=version.code.architecture,
+        code_path=tree(version.code.sha256),
+        layer_paths=(),
+        environment=kept.environment or {},
+        memory_mb=kept.memory_mb,
+        timeout_s=kept.timeout_s,
+        ephemeral_mb=kept.ephemeral_mb,
+        role_arn=kept.role,
+        log_group=log_group(kept.logging, bundle.function.name),
+        log_format=kept.logging.format,
+        application_log_level=kept.logging.application_level,
+        system_log_level=kept.logging.system_level,
+        tracing_mode=kept.tracing_mode,
+        snap_start=kept.snap_start == "PublishedVersions" and version.number != LATEST,
+        state=version.state,
+        state_reason=version.state_reason,
+        runtime_version_arn=kept.runtime_version_arn,
+    )
+
+
+def _alias(alias: Alias) -> AliasTarget:
+    return AliasTarget(
+        name=alias.name, version=alias.version, additional=tuple(alias.weights.items())
+    )

@@ -1,0 +1,70 @@
+"""The room's front: puts the resources together, opens and closes them.
+
+`Control` is made once by the composition root. The API calls its resources, the front door asks
+`open_code` for downloads, and the engine hears of everything through the `TargetListener`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lambent.clock import Clock, new_uuid
+from lambent.control.account import AccountSettings
+from lambent.control.aliases import Aliases
+from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.concurrency import Concurrency
+from lambent.control.functions import Functions
+from lambent.control.registry import Registry
+from lambent.control.runtime_rules import Runtimes
+from lambent.control.s3 import S3Source
+from lambent.control.targets import TargetListener
+from lambent.control.versions import Versions
+from lambent.settings import Settings
+from lambent.store.artifacts import Artifacts
+from lambent.store.database import Database
+
+
+class Control:
+    """What exists. The database must be open before `open` and closed after `close`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        artifacts: Artifacts,
+        listener: TargetListener,
+        runtimes: Runtimes,
+        settings: Settings,
+        clock: Clock,
+        new_id: Callable[[], str] = new_uuid,
+        secret: bytes | None = None,
+    ) -> None:
+        self._artifacts = artifacts
+        self._objects = S3Source(settings.aws_endpoint_url)
+        self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
+        self._registry = registry = Registry(
+            database, artifacts, listener, clock, new_id, settings.state_delay_s
+        )
+        code = CodeStore(artifacts, self._objects, registry)
+        self.functions = Functions(registry, code, self._links, runtimes, clock, new_id)
+        self.versions = Versions(registry, clock, new_id)
+        self.aliases = Aliases(registry, new_id)
+        self.concurrency = Concurrency(registry, settings.concurrency_limit)
+        self.account_settings = AccountSettings(registry, settings.concurrency_limit)
+
+    async def open(self) -> None:
+        """Load what exists, complete what was interrupted, push all targets to the listener."""
+        await self._artifacts.open()
+        await self._registry.open()
+
+    async def close(self) -> None:
+        """Finish the changes under way; waiting transitions are completed by the next `open`."""
+        await self._registry.close()
+        await self._objects.close()
+        await self._artifacts.close()
+
+    async def open_code(self, token: str) -> Path | None:
+        """The zip behind `/_code/<token>`; None when the link is forged, expired or dead."""
+        return self._links.open(token)
