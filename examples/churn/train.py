@@ -105,7 +105,9 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="your own table instead of the generated one")
     parser.add_argument("--rows", type=int, default=4000, help="rows to generate (4000)")
     parser.add_argument("--seed", type=int, default=7, help="for the table and the model (7)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent, help="folder to write to"
+    )
     args = parser.parse_args()
 
     table, churned = read_csv(args.csv) if args.csv else customers(args.rows, args.seed)

@@ -1,12 +1,14 @@
 """`lambent init`: a new project from a template that came with lambent.
 
-Templates lie in `templates/<name>/`; `@@NAME@@` and `@@RUNTIME@@` are filled in. The runtime is the
+Templates lie in `templates/<name>/`, each file with `.tmpl` at its end so that no tool takes it for
+a part of lambent; `@@NAME@@`, `@@RUNTIME@@` and `@@PYTHON@@` are filled in. The runtime is the
 newest that is on this machine and that AWS still accepts.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,12 +17,9 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.delivery import interpreters
 from lambent.delivery.problem import USAGE, Problem
 
 TEMPLATES = ("sklearn", "plain")
-_ACCEPTED = ("3.14", "3.13", "3.12")  # LAMBDA.md, Runtimes: not past their block dates
-_OLDER = ("3.11", "3.10", "3.9")
 
 
 @click.command(cls=Verb)
@@ -63,16 +62,21 @@ def command(options: Options, name: str | None, template: str, runtime: str | No
 
 
 def newest_runtime() -> str:
-    """`python3.13`: the newest on this machine that AWS accepts, else the newest at all."""
-    version = interpreters.newest([*_ACCEPTED, *_OLDER])
-    return f"python{version or _ACCEPTED[1]}"
+    """`python3.13`: the newest on this machine that AWS accepts, else the newest there is."""
+    from lambent.runtimes import catalog
+
+    accepted = catalog.accepted(datetime.now(UTC).date())
+    known = [row.identifier for row in catalog.TABLE if row.family == "python"]
+    return catalog.newest_present(accepted) or catalog.newest_present(known) or accepted[0]
 
 
 def render(template: str, name: str, runtime: str) -> dict[str, str]:
     """The project's files by relative path."""
     top = resources.files("lambent.cli") / "templates" / template
     return {
-        path: text.replace("@@NAME@@", name).replace("@@RUNTIME@@", runtime)
+        path: text.replace("@@NAME@@", name)
+        .replace("@@RUNTIME@@", runtime)
+        .replace("@@PYTHON@@", runtime.removeprefix("python"))
         for path, text in _texts(top, "")
     }
 
@@ -80,10 +84,8 @@ def render(template: str, name: str, runtime: str) -> dict[str, str]:
 def _texts(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
     found = []
     for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-        if entry.name == "__pycache__":
-            continue
         if entry.is_dir():
             found += _texts(entry, f"{prefix}{entry.name}/")
         else:
-            found.append((prefix + entry.name, entry.read_text()))
+            found.append((prefix + entry.name.removesuffix(".tmpl"), entry.read_text()))
     return found

@@ -73,7 +73,9 @@ def parse(tail: str) -> Report | None:
 
 def cost(aws: Aws, function: str, found: Report) -> str | None:
     """Dollars at AWS's prices, as text; asks for what the line does not say."""
-    configuration = aws.functions.get_function_configuration(FunctionName=function.split(":", maxsplit=1)[0])
+    configuration = aws.functions.get_function_configuration(
+        FunctionName=function.split(":", maxsplit=1)[0]
+    )
     return dollars(
         found,
         configuration.get("Architectures", ["x86_64"])[0],
