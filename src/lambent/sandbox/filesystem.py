@@ -38,7 +38,7 @@ DEVICE_LINKS: Final = {
     "stderr": "/proc/self/fd/2",
 }
 HIDDEN_IN_PROC: Final = (
-    "asound", "acpi", "config.gz", "kcore", "key-users", "keys", "kmsg", "latency_stats",
+    "asound", "acpi", "cmdline", "config.gz", "kcore", "key-users", "keys", "kmsg", "latency_stats",
     "sched_debug", "scsi", "sysrq-trigger", "timer_list", "timer_stats",
 )  # fmt: skip
 READ_ONLY_IN_PROC: Final = ("bus", "fs", "irq", "sys")
