@@ -1,6 +1,7 @@
 """What AWS promises of asynchronous invokes, with time turned by hand."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,11 @@ def test_an_event_is_delivered_once_with_what_came_with_it(server):
     async def main():
         async with server().running() as s:
             await s.accept(
-                "r1", payload=b'{"a":1}', qualifier="live", client_context=b"{}", trace_header="Root=1"
+                "r1",
+                payload=b'{"a":1}',
+                qualifier="live",
+                client_context=b"{}",
+                trace_header="Root=1",
             )
             await s.callee.until(lambda: s.callee.calls)
             await s.empty()
@@ -106,7 +111,7 @@ def test_a_throttled_event_is_tried_with_growing_delays_until_it_runs(server, th
             await s.callee.until(lambda: len(s.callee.calls) == 13)
             await s.empty()
             at = [at for _, at in s.callee.of("f")]
-            gaps = [round(b - a) for a, b in zip(at, at[1:], strict=False)]
+            gaps = [round(b - a) for a, b in pairwise(at)]
             assert gaps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
 
     run(main())
@@ -202,7 +207,9 @@ def test_a_system_error_waits_alone_and_is_retried(server):
     async def main():
         async with server().running() as s:
             faults = [ServiceException("down"), RuntimeError("a defect"), None]
-            s.callee.answers["f"] = lambda call: faults.pop(0) if call["request_id"] == "r1" else None
+            s.callee.answers["f"] = lambda call: (
+                faults.pop(0) if call["request_id"] == "r1" else None
+            )
             await s.accept("r1")
             await s.callee.until(lambda: len(s.callee.calls) == 1)
             await s.accept("r2")  # does not wait for r1

@@ -42,8 +42,12 @@ class LogFiles:
             while view:
                 view = view[os.write(file.fd, view) :]
         except OSError:
-            # O_APPEND: the next write starts at the end again, so the torn piece must go.
-            os.ftruncate(file.fd, file.size)
+            # What was written of it must go; should that fail too, `_open` ends the torn line.
+            del self._open[path]
+            try:
+                os.ftruncate(file.fd, file.size)
+            finally:
+                os.close(file.fd)
             raise
         file.size += len(lines)
 

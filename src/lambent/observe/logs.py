@@ -224,7 +224,7 @@ class LogStore:
             return
         try:
             self._files.append(stream._path, lines, stream._names)  # noqa: SLF001
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the writer lives and says so
             stream._lost += count  # noqa: SLF001
             self._failed(error)
             return
@@ -233,10 +233,10 @@ class LogStore:
             stream._told += missing  # noqa: SLF001
             log.warning("logs.dropped", group=stream.group, stream=stream.name, events=missing)
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
-            log.error("logs.cannot_write", folder=str(self.root), reason=error.strerror)
+            log.error("logs.cannot_write", folder=str(self.root), reason=str(error))
 
     def _succeeded(self) -> None:
         if self._failing:

@@ -1,0 +1,58 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+import structlog
+
+from lambent.observe.server_log import configure
+
+
+@pytest.fixture(autouse=True)
+def leave_structlog_as_it_was():
+    yield
+    structlog.reset_defaults()
+
+
+def test_piped_is_one_json_object_a_line():
+    out = io.StringIO()
+    configure(out)
+    log = structlog.get_logger()
+    log.info("environment.started", function="arn", start_ms=12)
+    log.debug("not.shown")
+    (line,) = out.getvalue().splitlines()
+    event = json.loads(line)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {
+        "event": "environment.started",
+        "level": "info",
+        "function": "arn",
+        "start_ms": 12,
+    }
+
+
+@pytest.mark.parametrize("pretty", [True, False])
+def test_payloads_and_environments_stay_out(pretty):
+    out = io.StringIO()
+    configure(out, pretty=pretty)
+    log = structlog.get_logger()
+    secret = "hunter2"
+    log.info("x", payload=secret, environment={"A": secret}, data=secret.encode(), note="n" * 9999)
+    try:
+        raise ValueError("seen")
+    except ValueError:
+        local = secret  # noqa: F841  must not be shown with the traceback
+        log.exception("failed")
+    text = out.getvalue()
+    assert secret not in text.replace("local = secret", "")
+    assert "seen" in text
+    assert "n" * 2001 not in text
+
+
+def test_a_log_that_cannot_be_written_harms_nobody():
+    full = Path("/dev/full").open("w")  # noqa: SIM115  closing it fails, as it should
+    configure(full, pretty=False)
+    structlog.get_logger().info("x")
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
+    structlog.get_logger().info("y")  # closed
