@@ -58,7 +58,7 @@ def converse(scenario):
         try:
             await scenario(channel, heard)
         finally:
-            channel.close()
+            await channel.close()
 
     asyncio.run(main())
 

@@ -142,7 +142,7 @@ class Channel:
         else:
             self._events.on_protocol_error(f"frame kind {kind}")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._open:
             self._open = False
             self._loop.remove_reader(self._fd)

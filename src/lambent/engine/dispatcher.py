@@ -149,7 +149,9 @@ class Dispatcher:
     # ── environments ─────────────────────────────────────────────────────────────────────────
 
     def _pool(self, route: Route, target: VersionTarget) -> Pool:
-        pool = route.pools[target.version] = Pool(target, route.concurrency, self._make)
+        pool = route.pools[target.version] = Pool(
+            target, route.concurrency, self._make, self._keeper.somebody_is_idle
+        )
         return pool
 
     def _make(self, target: VersionTarget, owner: Owner) -> Environment:
@@ -158,7 +160,6 @@ class Dispatcher:
         self._living.add(environment)
         self._all_ended.clear()
         self._spawn(self._live(environment))
-        self._keeper.wake()
         return environment
 
     async def _live(self, environment: Environment) -> None:

@@ -30,6 +30,7 @@ from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.observe.metrics import Metrics
 from lambent.observe.report import Report, Status
 from lambent.observe.tail import tail_of
+from lambent.runtimes.launch import InvalidEntrypoint
 from lambent.sandbox.spec import Exit, Sandbox
 
 log = structlog.get_logger()
@@ -119,11 +120,15 @@ class Environment:
         self._init_document = b""
         self._journal.init_started()
         self._deadline.arm(limit_s)
-        runtime = await self._launcher.launch(
-            self._sandbox, self.target, self, self._journal.stream_name
-        )
+        try:
+            runtime = await self._launcher.launch(
+                self._sandbox, self.target, self, self._journal.stream_name
+            )
+        except InvalidEntrypoint as error:  # the function's fault, so an outcome
+            self._break(Fault(error.error_type, str(error)))
+            return
         if self.state is State.CLOSED:
-            runtime.close()
+            await runtime.close()
             return
         self._runtime = runtime
         runtime.process.exited.add_done_callback(lambda future: self._exited(runtime, future))
@@ -228,7 +233,7 @@ class Environment:
         call, self._call = self._call, None
         assert call is not None
         if self._runtime is not None:
-            self._runtime.pipe.drain()
+            self._runtime.pipe.drain(partial=True)
         duration_ms = (self._clock.monotonic() - call.started) * 1000
         init_ms, self._init_ms = self._init_ms, None
         if self._sandbox is not None:
@@ -359,7 +364,7 @@ class Environment:
     async def _stop_processes(self) -> None:
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
-            runtime.close()
+            await runtime.close()
         if self._sandbox is not None:
             self._thaw()
             await self._sandbox.kill()
@@ -404,7 +409,7 @@ class Environment:
                 sandbox.terminate()
                 await asyncio.wait([runtime.process.exited], timeout=SHUTDOWN_S)
             if runtime is not None:
-                runtime.close()
+                await runtime.close()
             if sandbox is not None:
                 await sandbox.close()
         except (LambentError, OSError) as error:

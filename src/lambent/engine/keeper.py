@@ -38,19 +38,26 @@ class Keeper:
         self._idle_s = idle_s
         self._memory_limit_mb = memory_limit_mb
         self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
+        """The timer will fire within `FREEZE_AFTER_S`."""
         self._closed = False
 
-    def wake(self) -> None:
-        """Somebody may be idle: see to it that `_sweep` runs."""
-        if self._timer is None and not self._closed:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(FREEZE_AFTER_S, self._sweep)
+    def somebody_is_idle(self) -> None:
+        """See to it that `_sweep` runs soon. Called after every invoke, so nearly always nothing."""
+        if not self._soon and not self._closed:
+            self._soon = True
+            self._set_timer(FREEZE_AFTER_S)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
+        self._soon = False
         now = self._clock.monotonic()
-        somebody_left = False
-        unfrozen = False
+        frozen = unfrozen = False
         for pool in self._pools():
             for environment in list(pool.idle):  # oldest first
                 idle_s = now - environment.idle_since
@@ -58,13 +65,13 @@ class Keeper:
                     pool.give_back(environment)
                 elif idle_s >= FREEZE_AFTER_S:
                     environment.freeze()
-                    somebody_left = True
+                    frozen = True
                 else:
                     unfrozen = True
-            somebody_left = somebody_left or bool(pool.environments)
-        if (unfrozen or somebody_left) and not self._closed:
-            delay_s = FREEZE_AFTER_S if unfrozen else min(1.0, max(self._idle_s / 4, 0.05))
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._sweep)
+        if unfrozen:
+            self.somebody_is_idle()
+        elif frozen:
+            self._set_timer(min(1.0, max(self._idle_s / 4, 0.05)))
 
     def make_room(self) -> None:
         """Before a start: give back the longest idle until the new one fits.

@@ -34,7 +34,7 @@ class Transport(Protocol):
 
     def drain(self) -> None: ...
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class LogSink(RuntimeEvents, Protocol):
@@ -51,9 +51,9 @@ class Runtime:
     transport: Transport
     pipe: LogPipe
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Cut the connections; the process is ended by its sandbox."""
-        self.transport.close()
+        await self.transport.close()
         self.pipe.close()
 
 
@@ -127,7 +127,7 @@ class Launcher:
                 ProcessSpec(argv=plan.argv, env=plan.env, cwd=plan.cwd, fds=fds)
             )
         except BaseException:
-            transport.close()
+            await transport.close()
             pipe.close()
             raise
         pipe.release_write_end()

@@ -25,6 +25,7 @@ class Pool:
     __slots__ = (
         "_concurrency",
         "_make",
+        "_on_idle",
         "environments",
         "idle",
         "retired",
@@ -33,10 +34,17 @@ class Pool:
         "waiting",
     )
 
-    def __init__(self, target: VersionTarget, concurrency: Concurrency, make: Make) -> None:
+    def __init__(
+        self,
+        target: VersionTarget,
+        concurrency: Concurrency,
+        make: Make,
+        on_idle: Callable[[], None],
+    ) -> None:
         self.target = target
         self._concurrency = concurrency
         self._make = make
+        self._on_idle = on_idle
         self.environments: set[Environment] = set()
         self.starting: set[Environment] = set()
         self.idle: list[Environment] = []
@@ -78,6 +86,7 @@ class Pool:
             environment.close()
         else:
             self.idle.append(environment)
+            self._on_idle()
 
     def environment_resetting(self, environment: Environment) -> None:
         if environment in self.idle:

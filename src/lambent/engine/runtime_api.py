@@ -8,7 +8,7 @@ gives. (AWS Lambda developer guide, "Using the Lambda runtime API for custom run
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lambent.clock import Clock
 from lambent.engine import faults
@@ -16,7 +16,7 @@ from lambent.engine.channel import RuntimeEvents
 from lambent.engine.states import InvalidStateTransition
 from lambent.http.exchange import Exchange
 from lambent.http.limits import Limits
-from lambent.http.server import Listener, Server
+from lambent.http.server import Server
 
 INVOCATION = "/2018-06-01/runtime/invocation/"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
@@ -35,7 +35,7 @@ HEADER_NAMES = (
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 
 # A runtime may wait hours for its next invoke, and take as long as its function may to answer.
-LIMITS = Limits(idle_s=86_400.0, body_s=900.0)
+LIMITS = Limits(idle_s=86_400.0, body_s=900.0, body_rate=0, max_connections=64)
 
 
 class RuntimeApi:
@@ -43,16 +43,17 @@ class RuntimeApi:
 
     def __init__(self, events: RuntimeEvents, listener: socket.socket, clock: Clock) -> None:
         self._events = events
-        self._server = Server(self._handle, LIMITS, clock=clock, on_too_large=self._too_large)
+        self._server = Server(self._handle, LIMITS, clock=clock)
+        self._server.on_too_large = self._too_large
         self._socket = listener
-        self._listener: Listener | None = None
         self._waiting: Exchange | None = None
         self._running = ""
         """Request id of the invoke that the runtime has."""
         self._started = False
+        self._closed = False
 
     async def open(self) -> None:
-        self._listener = await self._server.serve_socket(self._socket.dup())
+        await self._server.serve_socket(self._socket.dup())
 
     def deliver(self, header: Sequence[str], payload: bytes) -> None:
         exchange, self._waiting = self._waiting, None
@@ -70,15 +71,16 @@ class RuntimeApi:
     def drain(self) -> None:
         """Nothing to do: what an exited runtime has sent is read by the loop in its order."""
 
-    def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-            self._server.abort()
+    async def close(self) -> None:
+        self._closed = True
+        await self._server.drain(0)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────
 
     def _handle(self, exchange: Exchange) -> None:
+        if self._closed:
+            exchange.abort()
+            return
         path, method = exchange.path, exchange.method
         if method == "GET" and path == INVOCATION + "next":
             self._next(exchange)
@@ -114,9 +116,10 @@ class RuntimeApi:
             _refuse(exchange, 403, "InvalidStateTransition", str(error))
 
     def _next_gone(self) -> None:
-        """The runtime dropped its connection while waiting; it may call again."""
+        """The runtime dropped its connection while waiting: it is gone, or as good as."""
         self._waiting = None
-        self._events.on_protocol_error("the runtime left its call for the next invoke")
+        if not self._closed:
+            self._events.on_protocol_error("the runtime left its call for the next invoke")
 
     def _response(self, exchange: Exchange, body: bytes) -> None:
         failed = exchange.trailers.get(ERROR_TYPE)
@@ -130,8 +133,7 @@ class RuntimeApi:
     def _on_error(self, body: bytes) -> None:
         self._events.on_error(body)
 
-    def _report(self, exchange: Exchange, report: object, body: bytes) -> None:
-        assert callable(report)
+    def _report(self, exchange: Exchange, report: Callable[[bytes], None], body: bytes) -> None:
         self._running = ""
         try:
             report(body)
