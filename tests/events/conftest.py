@@ -91,7 +91,7 @@ class Server:
 
     async def rows(self, query="SELECT count(*) FROM event_queue"):
         """After everything that was said before is written."""
-        await self.queue._ends.drained()
+        await self.queue._settlement.drained()
         return await self.database.read(lambda connection: connection.execute(query).fetchall())
 
     async def empty(self):

@@ -295,14 +295,14 @@ def test_memory_holds_a_window_and_disk_the_rest(server):
             await s.callee.until(lambda: s.callee.running["f"] == 4)
             queue = next(iter(s.queue._queues.values()))
             assert len(queue.ready) <= 64
-            assert s.queue._kept_bytes <= 32 * 1024 * 1024
+            assert s.queue._kept.bytes <= 32 * 1024 * 1024
             assert s.queue.depth == 150
             stop.set()
             await s.empty()
             assert sorted({r for r, _ in s.callee.of("f")}) == sorted(f"r{n}" for n in range(150))
             assert len(s.callee.calls) == 150
             assert all(call[3]["payload"] == payload for call in s.callee.calls)
-            assert s.queue._kept_bytes == 0
+            assert s.queue._kept.bytes == 0
             assert s.queue._flying_bytes == 0
             assert s.queue._queues == {}
 

@@ -5,7 +5,8 @@ retried twice (after about one and two minutes, with the same request id); throt
 errors are retried with growing delays; and an event that has become too old is dropped. Memory
 holds a window per function, disk the rest, and functions take turns, so that one that is throttled
 or slow holds up no other. A killed server's events are delivered by the next one: at least once,
-never zero times. `function_queue` has the state of one function, `store.event_queue` the SQL.
+never zero times. `intake` stores what is accepted, `settlement` what became of it;
+`function_queue` is the state of one function, `store.event_queue` the SQL.
 """
 
 from __future__ import annotations
@@ -14,30 +15,29 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import apsw
 import structlog
 
 from lambent.clock import Clock
 from lambent.engine.invocation import Outcome
-from lambent.errors import RequestTooLarge, ResourceNotFound, ServiceException, TooManyRequests
+from lambent.errors import ResourceNotFound, TooManyRequests
 from lambent.events.alarm import Alarm
-from lambent.events.batch import Batch
 from lambent.events.function_queue import FunctionQueue, QueuedEvent, back_off_s
+from lambent.events.intake import Intake
+from lambent.events.kept_payloads import KeptPayloads
 from lambent.events.policy import PolicyOf, default_policy
+from lambent.events.settlement import Settlement
 from lambent.observe.metrics import Metrics
 from lambent.store import event_queue as table
 from lambent.store.database import Database
-from lambent.store.event_queue import NewEvent, Payload, QueueKey, Retry
+from lambent.store.event_queue import NewEvent, Payload, QueueKey
 
 log = structlog.get_logger()
 
-MAX_PAYLOAD: Final = 1024 * 1024
 WINDOW: Final = 64
-"""Events of one function in memory and not under way; without payloads, once these take
-`KEPT_BYTES` together."""
-KEPT_BYTES: Final = 32 * 1024 * 1024
+"""Events of one function that are in memory and not under way."""
 FLYING_BYTES: Final = 128 * 1024 * 1024
 
 
@@ -56,18 +56,6 @@ class Caller(Protocol):
         client_context: bytes | None,
         trace_header: str,
     ) -> Outcome: ...
-
-
-class _Accepted(NamedTuple):
-    event: NewEvent
-    stored: asyncio.Future[None]
-
-
-class _Ended(NamedTuple):
-    key: QueueKey
-    event: int
-    retry: Retry | None
-    """Back to waiting; None deletes it."""
 
 
 class EventQueue:
@@ -99,16 +87,16 @@ class EventQueue:
         self._queues: dict[QueueKey, FunctionQueue] = {}
         self._round: deque[FunctionQueue] = deque()
         self._alarm = Alarm(clock)
-        self._accepts: Batch[_Accepted] = Batch(self._store, spawn, lambda a: len(a.event.payload))
-        self._ends: Batch[_Ended] = Batch(self._settle, spawn)
+        self._kept = KeptPayloads()
+        self._intake = Intake(database, spawn, self._leased, self._stored)
+        self._settlement = Settlement(
+            database, clock, spawn, self._metrics, self._kept, self._waits
+        )
         self._flying = 0
         self._flights: set[asyncio.Task[None]] = set()
         self._landed = asyncio.Event()
         self._flying_bytes = 0
-        self._kept_bytes = 0
-        self._oldest_ms: int | None = None
         self._stopping = False
-        self._timer: asyncio.Task[None] | None = None
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +105,7 @@ class EventQueue:
         for key, count, next_due_ms in await self._database.write(table.recover):
             queue = self._queue(key)
             queue.waiting, queue.next_due_ms = count, next_due_ms
-        self._oldest_ms = await self._database.read(table.oldest_ms)
+        self._settlement.oldest_ms = await self._database.read(table.oldest_ms)
         self._metrics.gauge("events.depth", lambda: self.depth)
         self._metrics.gauge("events.in_flight", lambda: self._flying)
         self._metrics.gauge("events.oldest_age_s", lambda: self.oldest_age_s)
@@ -128,7 +116,7 @@ class EventQueue:
 
     async def drain(self, timeout_s: float) -> None:
         """Start nothing new; wait for what is under way, give the rest back to the disk."""
-        self._stopping = True
+        self._stopping = self._settlement.stopping = True
         self._alarm.at(0)
         try:
             async with asyncio.timeout(timeout_s):
@@ -137,8 +125,8 @@ class EventQueue:
             for task in self._flights:
                 task.cancel()
             await self._all_landed()
-        await self._accepts.drained()
-        await self._ends.drained()
+        await self._intake.drained()
+        await self._settlement.drained()
         await self._database.write(lambda connection: table.release(connection, self._lease))
 
     async def _all_landed(self) -> None:
@@ -153,9 +141,9 @@ class EventQueue:
 
     @property
     def oldest_age_s(self) -> float:
-        if self._oldest_ms is None:
+        if self._settlement.oldest_ms is None:
             return 0.0
-        return max(0, self._clock.time_ms() - self._oldest_ms) / 1000
+        return max(0, self._clock.time_ms() - self._settlement.oldest_ms) / 1000
 
     # ── accepting ────────────────────────────────────────────────────────────────────────────
 
@@ -175,39 +163,11 @@ class EventQueue:
 
         Raises `RequestTooLarge` past 1 MB, `ServiceException` when it cannot be stored.
         """
-        if len(payload) > MAX_PAYLOAD:
-            raise RequestTooLarge(
-                f"{len(payload)} byte payload is too large for the Event invocation type "
-                f"(limit {MAX_PAYLOAD} bytes)"
-            )
         key = QueueKey(account, region, name, qualifier or "")
         now_ms = self._clock.time_ms()
-        # The lease is decided when the row is written: only then is it known what stands before.
-        event = NewEvent(key, request_id, payload, client_context, trace_header, now_ms, None)
-        stored = asyncio.get_running_loop().create_future()
-        self._accepts.add(_Accepted(event, stored))
-        # A caller that leaves while it waits does not take the event back.
-        await stored
-
-    async def _store(self, accepted: list[_Accepted]) -> None:
-        """Write accepted events, and take those into memory that stand at the front."""
-        events = self._leased([item.event for item in accepted])
-        try:
-            ids = await self._database.write(lambda connection: table.insert(connection, events))
-        except apsw.Error as error:
-            log.error("events.cannot_store", events=len(events), reason=str(error))
-            for item in accepted:
-                if not item.stored.done():
-                    item.stored.set_exception(
-                        ServiceException("The event could not be stored. Try again later.")
-                    )
-                self._look_at(self._queue(item.event.key))
-            return
-        for item, event, row in zip(accepted, events, ids, strict=True):
-            self._stored(event, row)
-            if not item.stored.done():
-                item.stored.set_result(None)
-        self._deliver_next()
+        await self._intake.accept(
+            NewEvent(key, request_id, payload, client_context, trace_header, now_ms, None)
+        )
 
     def _leased(self, events: list[NewEvent]) -> list[NewEvent]:
         """Events with this process's lease where they come next, and without where others wait."""
@@ -222,19 +182,27 @@ class EventQueue:
             leased.append(event._replace(lease=self._lease) if room[event.key] >= 0 else event)
         return leased
 
-    def _stored(self, event: NewEvent, row: int) -> None:
+    def _stored(self, event: NewEvent, row: int | None) -> None:
+        """An event has its row; None, it could not be stored."""
         queue = self._queue(event.key)
-        if self._oldest_ms is None:
-            self._oldest_ms = event.accepted_ms
-        if event.lease is None:
-            queue.returned_to_disk(event.accepted_ms)
-        else:
-            size = len(event.payload)
-            queued = QueuedEvent(row, event.request_id, size, event.accepted_ms)
-            if self._kept_bytes + size <= KEPT_BYTES:
-                self._kept_bytes += size
-                queued.kept = Payload(event.payload, event.client_context, event.trace_header)
-            queue.ready.append(queued)
+        if row is not None:
+            if self._settlement.oldest_ms is None:
+                self._settlement.oldest_ms = event.accepted_ms
+            if event.lease is None:
+                queue.returned_to_disk(event.accepted_ms)
+            else:
+                size = len(event.payload)
+                queued = QueuedEvent(row, event.request_id, size, event.accepted_ms)
+                payload = Payload(event.payload, event.client_context, event.trace_header)
+                self._kept.keep(queued, payload)
+                queue.ready.append(queued)
+        self._look_at(queue)
+        self._deliver_next()
+
+    def _waits(self, key: QueueKey, due_ms: int) -> None:
+        """A retry has begun to wait on disk."""
+        queue = self._queue(key)
+        queue.returned_to_disk(due_ms)
         self._look_at(queue)
 
     # ── choosing what to deliver ─────────────────────────────────────────────────────────────
@@ -318,9 +286,9 @@ class EventQueue:
         event = queue.ready.popleft()
         policy = self._policy(queue.key)
         if policy.reserved_concurrency == 0:
-            self._drop(queue, event, "ZeroReservedConcurrency")
+            self._settlement.drop(queue.key, event, "ZeroReservedConcurrency")
         elif self._clock.time_ms() - event.accepted_ms > policy.maximum_event_age_s * 1000:
-            self._drop(queue, event, "EventAgeExceeded")
+            self._settlement.drop(queue.key, event, "EventAgeExceeded")
         else:
             queue.in_flight += 1
             self._flying += 1
@@ -362,7 +330,7 @@ class EventQueue:
         else:
             queue.ran(self._most_per_function)
             failed = outcome is not None and outcome.function_error is not None
-            settle = self._function_error if failed else self._end
+            settle = self._function_error if failed else self._ended
         finally:
             queue.in_flight -= 1
         settle(queue, event)
@@ -391,11 +359,13 @@ class EventQueue:
 
     def _function_error(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         event.attempts += 1
-        if event.attempts > self._policy(queue.key).maximum_retry_attempts:
-            self._drop(queue, event, "RetriesExhausted")
+        policy = self._policy(queue.key)
+        if event.attempts > policy.maximum_retry_attempts:
+            self._settlement.drop(queue.key, event, "RetriesExhausted")
         else:
             delays = self._retry_delays_s
-            self._retry(queue, event, delays[min(event.attempts, len(delays)) - 1])
+            delay_s = delays[min(event.attempts, len(delays)) - 1]
+            self._settlement.retry(queue.key, event, delay_s, policy.maximum_event_age_s)
 
     def _throttled(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         """It stays first, and the queue waits until there is capacity."""
@@ -404,38 +374,14 @@ class EventQueue:
         self._metrics.count("events.throttled")
 
     def _deleted(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        self._drop(queue, event, "FunctionDeleted")
+        self._settlement.drop(queue.key, event, "FunctionDeleted")
 
     def _system_error(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         event.faults += 1
         queue.failed(self._clock.monotonic())
         self._metrics.count("events.system_errors")
-        self._retry(queue, event, back_off_s(event.faults))
-
-    def _retry(self, queue: FunctionQueue, event: QueuedEvent, delay_s: float) -> None:
-        due_ms = self._clock.time_ms() + int(delay_s * 1000)
-        age_ms = self._policy(queue.key).maximum_event_age_s * 1000
-        if due_ms - event.accepted_ms >= age_ms:
-            self._drop(queue, event, "EventAgeExceeded")
-            return
-        self._forget_payload(event)
-        self._metrics.count("events.retried")
-        retry = Retry(event.id, due_ms, event.attempts, event.faults)
-        self._ends.add(_Ended(queue.key, event.id, retry))
-
-    def _drop(self, queue: FunctionQueue, event: QueuedEvent, condition: str) -> None:
-        """The event ends without success; `condition` in the words of destination records."""
-        self._metrics.count(f"events.dropped.{condition}")
-        log.warning(
-            "events.dropped",
-            function=queue.key.name,
-            account=queue.key.account,
-            region=queue.key.region,
-            request_id=event.request_id,
-            condition=condition,
-            invoke_count=event.attempts,
-        )
-        self._end(queue, event)
+        age_limit_s = self._policy(queue.key).maximum_event_age_s
+        self._settlement.retry(queue.key, event, back_off_s(event.faults), age_limit_s)
 
     def _log_system_error(self, queue: FunctionQueue, event: QueuedEvent, error: Exception) -> None:
         log.warning(
@@ -445,38 +391,8 @@ class EventQueue:
             reason=f"{type(error).__name__}: {error}",
         )
 
-    def _end(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        self._forget_payload(event)
-        self._ends.add(_Ended(queue.key, event.id, None))
-
-    def _forget_payload(self, event: QueuedEvent) -> None:
-        if event.kept is not None:
-            event.kept = None
-            self._kept_bytes -= event.size
-
-    async def _settle(self, items: list[_Ended]) -> None:
-        """Delete what has ended and send retries back to disk, many at once."""
-        ended = [item.event for item in items if item.retry is None]
-        retries = [item.retry for item in items if item.retry is not None]
-        failures = 0
-        while True:
-            try:
-                self._oldest_ms = await self._database.write(
-                    lambda connection: table.settle(connection, ended, retries)
-                )
-                break
-            except apsw.Error as error:
-                failures += 1
-                log.error("events.cannot_settle", events=len(items), reason=str(error))
-                if self._stopping:
-                    return  # their leases end with this process: they are delivered once more
-                await self._clock.sleep(back_off_s(failures))
-        # A retry waits on disk only from here on; a load that came before would have missed it.
-        for item in items:
-            if item.retry is not None:
-                queue = self._queue(item.key)
-                queue.returned_to_disk(item.retry.due_ms)
-                self._look_at(queue)
+    def _ended(self, queue: FunctionQueue, event: QueuedEvent) -> None:
+        self._settlement.end(queue.key, event)
 
     def _queue(self, key: QueueKey) -> FunctionQueue:
         queue = self._queues.get(key)
