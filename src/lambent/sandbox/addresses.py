@@ -22,6 +22,8 @@ class Addresses:
     """Port at 127.0.0.1 that was asked for → the one that could be had."""
 
     def rewrite(self, process: ProcessSpec) -> ProcessSpec:
+        if not self.folders and not self.ports:
+            return process
         return ProcessSpec(
             argv=tuple(self.text(argument) for argument in process.argv),
             env={name: self.text(value) for name, value in process.env.items()},

@@ -7,6 +7,7 @@ an error with its remedy, never a silent fallback.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lambent.errors import SandboxError
-from lambent.sandbox.spec import SandboxHost
+from lambent.sandbox.spec import Egress, SandboxHost
 from lambent.settings import Settings
 
 
@@ -32,11 +33,20 @@ def choose(settings: Settings, warn: Callable[[SandboxError], None]) -> SandboxH
     if problem is None:
         from lambent.sandbox.host import NamespaceHost
 
-        return NamespaceHost(settings.data_dir)
+        return NamespaceHost(
+            settings.data_dir, egress=egress(settings), required=settings.network == "nat"
+        )
     if settings.sandbox == "namespaces":
         raise problem
     warn(problem)
     return ProcessHost(settings.data_dir)
+
+
+def egress(settings: Settings) -> Egress:
+    """What functions get for a network: `auto` is `nat` as root and `none` otherwise."""
+    if settings.network == "auto":
+        return "nat" if os.geteuid() == 0 else "none"
+    return settings.network
 
 
 def probe() -> SandboxError | None:

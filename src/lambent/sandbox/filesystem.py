@@ -163,6 +163,16 @@ def overlay(layers: list[str], target: str) -> None:
     kernel.mount("overlay", target, "overlay", kernel.MS_RDONLY, "lowerdir=" + ":".join(escaped))
 
 
+def can_overlay(scratch: str) -> bool:
+    """Whether layers can be laid over one another here; unprivileged since Linux 5.11."""
+    try:
+        overlay(["mnt", "srv"], scratch)
+    except OSError:
+        return False
+    kernel.unmount(scratch)
+    return True
+
+
 def enter(trees: list[Tree], *, tmp_mb: int) -> None:
     """Assemble the root and make it the only one. Runs in pid 1, in its own namespaces.
 

@@ -1,7 +1,8 @@
 """Isolated sandboxes on this machine: everything that makes one, put together.
 
-The spawner makes pid 1s (`spawner_link`), `cgroups` limits them, `tmpdisk` gives them /tmp; what comes
-out is a `NamespaceSandbox`. `choose` decides whether this host is used or `process.ProcessHost`.
+The spawner makes pid 1s (`spawner_link`), `cgroups` limits them, `tmpdisk` gives them /tmp, `network`
+a way out; what comes out is a `NamespaceSandbox`. `choose` decides whether this host is used or
+`process.ProcessHost`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,43 @@ import asyncio
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from lambent.errors import SandboxError
-from lambent.sandbox import namespaces
+from lambent.sandbox import layers, namespaces
 from lambent.sandbox.cgroup import Cgroup
-from lambent.sandbox.cgroups import Cgroups
+from lambent.sandbox.cgroups import Cgroups, remove_parents
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.namespace_sandbox import NamespaceSandbox
+from lambent.sandbox.network import Network, remove_network
 from lambent.sandbox.request import create_fields
+from lambent.sandbox.resolver import resolv_conf
 from lambent.sandbox.spawner_link import SpawnerLink
-from lambent.sandbox.spec import Feature, SandboxSpec
+from lambent.sandbox.spec import Egress, Feature, SandboxSpec
 from lambent.sandbox.tmpdisk import TmpDisk, TmpDisks
+
+THREADS = 4
+"""For system calls that may wait: making and removing groups, disks and links."""
 
 
 class NamespaceHost:
     """Sandboxes from namespaces, seccomp and cgroups; weaker limits without root."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, egress: Egress = "none", required: bool = False) -> None:
+        """`egress`: what environments will be given; `required`: it must be possible here."""
         self._instance = Instance(data_dir)
         self._privileged = os.geteuid() == 0
         self._cgroups = Cgroups(self._instance)
         self._disks = TmpDisks(self._instance)
+        self._resolv_conf = resolv_conf()
+        self._network = Network(self._instance, self._resolv_conf)
+        self._egress: Egress = egress
+        self._egress_required = required
         self._link: SpawnerLink | None = None
+        self._restarting = asyncio.Lock()
         self._owners: dict[str, int] = {}
         """Function ARN → number of its pair of host ids; never given to another."""
         self._sandboxes: dict[str, NamespaceSandbox] = {}
@@ -45,24 +58,38 @@ class NamespaceHost:
         return "namespaces"
 
     async def open(self) -> None:
+        """Clean what a killed predecessor left, start the spawner. Raises `SandboxError`."""
         loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="sandbox")
-        await loop.run_in_executor(self._threads, self._open_machine)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sandbox")
         try:
-            self._link = self._new_link()
-            await self._link.open()
+            await loop.run_in_executor(self._threads, self._open_machine)
+            await self._living_link()
         except BaseException:
             await self.close()
             raise
 
     def _open_machine(self) -> None:
         self._instance.lock()
+        remove_parents(self._instance)
+        remove_network(self._instance)
         self._cgroups.open()
         self._disks.open()
+        if self._egress == "nat":
+            self._network.open()
+            if self._egress_required and not self._network.available:
+                feature = self._network.feature("nat")
+                raise SandboxError(feature.missing, code="NO_EGRESS", fix=feature.fix)
 
-    def _new_link(self) -> SpawnerLink:
-        run = self._instance.run_dir
-        return SpawnerLink(run / "root", run / "overlay", resolv_conf())
+    async def _living_link(self) -> SpawnerLink:
+        """The spawner; a new one if the last was killed (its sandboxes died with it)."""
+        async with self._restarting:
+            if self._link is None or not self._link.alive:
+                if self._link is not None:
+                    await self._link.close()
+                run = self._instance.run_dir
+                self._link = SpawnerLink(run / "root", run / "overlay", self._resolv_conf)
+                await self._link.open()
+            return self._link
 
     def features(self) -> tuple[Feature, ...]:
         """What is enforced here, for `lambent up` and `doctor`."""
@@ -71,6 +98,7 @@ class NamespaceHost:
             self._uid_feature(),
             *self._cgroups.features(),
             self._disks.feature(),
+            self._network.feature(self._egress),
         )
 
     def _uid_feature(self) -> Feature:
@@ -86,24 +114,31 @@ class NamespaceHost:
         )
 
     async def create(self, spec: SandboxSpec) -> NamespaceSandbox:
-        if self._threads is None or self._link is None:
+        if self._threads is None:
             raise SandboxError("the sandbox host is not open", code="SANDBOX_UNAVAILABLE")
         if spec.id in self._sandboxes:
             raise SandboxError(f"environment {spec.id} exists already", code="SANDBOX_EXISTS")
+        link = await self._living_link()
         loop = asyncio.get_running_loop()
         owner = self._owners.setdefault(spec.owner, len(self._owners))
-        group, disk = await loop.run_in_executor(self._threads, self._take, spec, owner)
+        # Taken in a thread that goes on if we are cancelled; then `close` gives it back.
+        taking = loop.run_in_executor(self._threads, self._take, spec, owner)
+        try:
+            group, disk = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(self._give_back_unused)
+            raise
         ours, theirs = Messenger.pair(credentials=True)
 
         def release(sandbox: NamespaceSandbox) -> None:
             self._give_back(sandbox.group, disk)
 
         ids = _function_ids(owner) if self._privileged else None
-        sandbox = NamespaceSandbox(spec.id, self._link, ours, group, ids, release)
+        sandbox = NamespaceSandbox(spec.id, link, ours, group, ids, release)
         self._sandboxes[spec.id] = sandbox
         try:
             with theirs:
-                await self._make(sandbox, spec, owner, theirs, disk)
+                await self._make(sandbox, link, spec, owner, theirs, disk)
         except BaseException:
             sandbox.ready.cancel()
             await sandbox.close()
@@ -111,7 +146,7 @@ class NamespaceHost:
         return sandbox
 
     def _take(self, spec: SandboxSpec, owner: int) -> tuple[Cgroup, TmpDisk | None]:
-        """In a thread: what takes system calls that may wait."""
+        """In a thread: a control group and a disk."""
         disk = self._disks.take(spec.ephemeral_mb, *_function_ids(owner))
         try:
             group = self._cgroups.create(
@@ -129,40 +164,63 @@ class NamespaceHost:
     async def _make(
         self,
         sandbox: NamespaceSandbox,
+        link: SpawnerLink,
         spec: SandboxSpec,
         owner: int,
         control: socket.socket,
         disk: TmpDisk | None,
     ) -> None:
-        assert self._link is not None
+        loop = asyncio.get_running_loop()
+        if len(spec.layer_dirs) > 1 and not link.overlays:
+            folder = self._instance.run_dir / "layers"
+            opt = await loop.run_in_executor(self._threads, layers.merged, spec.layer_dirs, folder)
+            spec = replace(spec, layer_dirs=(opt,))
         fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
         fields = create_fields(spec, owner, has_disk=disk is not None)
-        sandbox.pid1 = await self._link.create(fields, fds)
-        listeners = await sandbox.ready
+        sandbox.pid1 = await link.create(fields, fds)
+        enlisting = loop.run_in_executor(self._threads, self._enlist, sandbox, spec.egress)
+        # Both: if pid 1 failed it says why, which the other's failure would hide.
+        listeners, enlisted = await asyncio.gather(sandbox.ready, enlisting, return_exceptions=True)
+        if isinstance(listeners, BaseException):
+            raise listeners
         sandbox.take_listeners(spec.ports, listeners)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, sandbox.group.add, sandbox.pid1)
+        if isinstance(enlisted, BaseException):
+            raise enlisted
+
+    def _enlist(self, sandbox: NamespaceSandbox, egress: Egress) -> None:
+        """In a thread, while pid 1 builds its place: put it under its limits, connect it."""
+        try:
+            sandbox.group.add(sandbox.pid1)
+            if egress == "nat" and self._network.available:
+                self._network.attach(sandbox.id, sandbox.pid1)
+        except ProcessLookupError:
+            pass  # it failed; `ready` says why
 
     def _give_back(self, group: Cgroup, disk: TmpDisk | None) -> None:
         """In a thread, after the last process is gone."""
         self._sandboxes.pop(group.id, None)
+        self._network.detach(group.id)
         self._cgroups.discard(group)
         if disk is not None:
             disk.release()
 
+    def _give_back_unused(self, taking: asyncio.Future[tuple[Cgroup, TmpDisk | None]]) -> None:
+        if not taking.cancelled() and taking.exception() is None and self._threads is not None:
+            self._threads.submit(self._give_back, *taking.result())
+
     async def close(self) -> None:
-        for sandbox in list(self._sandboxes.values()):
-            await sandbox.close()
+        """End every sandbox and the spawner; nothing is left on the machine. Idempotent."""
+        await asyncio.gather(*(sandbox.close() for sandbox in list(self._sandboxes.values())))
         if self._link is not None:
             await self._link.close()
             self._link = None
         if self._threads is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, self._close_machine)
-            self._threads.shutdown()
-            self._threads = None
+            threads, self._threads = self._threads, None
+            threads.shutdown()
+            await asyncio.get_running_loop().run_in_executor(None, self._close_machine)
 
     def _close_machine(self) -> None:
+        self._network.close()
         self._disks.close()
         self._cgroups.close()
         self._instance.unlock()
@@ -172,15 +230,3 @@ def _function_ids(owner: int) -> tuple[int, int]:
     """Host uid and gid of an owner's functions, as root."""
     function = namespaces.FIRST_HOST_ID + 2 * owner + 1
     return function, function
-
-
-def resolv_conf() -> str:
-    """The host's name servers; systemd's stub at 127.0.0.53 is not reachable from a sandbox."""
-    for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
-        try:
-            text = path.read_text(errors="replace")
-        except OSError:
-            continue
-        if "nameserver 127." not in text:
-            return text
-    return ""

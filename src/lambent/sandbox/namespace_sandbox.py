@@ -16,6 +16,7 @@ from typing import Final
 
 from lambent.errors import SandboxError
 from lambent.sandbox import wire
+from lambent.sandbox.addresses import Addresses
 from lambent.sandbox.cgroup import Cgroup
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.spawner_link import END_S, SpawnerLink, refusal
@@ -82,6 +83,7 @@ class NamespaceSandbox:
         self._processes: dict[bytes, NamespaceProcess] = {}
         self._kills: dict[bytes, asyncio.Future[None]] = {}
         self._listeners: dict[int, socket.socket] = {}
+        self._addresses = Addresses()
         self._oom_seen = 0
         self._closing: asyncio.Task[None] | None = None
         self.pid1 = 0
@@ -107,9 +109,13 @@ class NamespaceSandbox:
             sock = socket.socket(fileno=fd)
             sock.setblocking(False)
             self._listeners[port] = sock
+        # Where the network is the host's, the ports could not be had.
+        real = {port: sock.getsockname()[1] for port, sock in self._listeners.items()}
+        self._addresses = Addresses(ports={p: r for p, r in real.items() if p != r})
 
     async def start(self, process: ProcessSpec) -> NamespaceProcess:
         """Start a process; it exits 127 if there is no such program, 126 if it cannot run."""
+        process = self._addresses.rewrite(process)
         number = b"%d" % next(self._numbers)
         if self._function_ids is not None:
             _give_pipes(process.fds.values(), *self._function_ids)

@@ -28,6 +28,7 @@ def main(fd: int, folder: str, scratch: str, resolv_conf: str) -> None:
     privileged = os.geteuid() == 0
     try:
         prepare(folder, resolv_conf.encode(), privileged=privileged)
+        overlays = filesystem.can_overlay(scratch)
     except OSError as error:
         wire.send(server, wire.encode(wire.REFUSED, 0, error.errno or 0, str(error).encode()))
         return
@@ -35,7 +36,7 @@ def main(fd: int, folder: str, scratch: str, resolv_conf: str) -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (launcher.SIGCHLD,))
     # Pid 1 must not answer to a Python handler that a function could trigger.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    wire.send(server, wire.encode(wire.UP))
+    wire.send(server, wire.encode(wire.UP, int(overlays)))
     Spawner(server, scratch, privileged=privileged).serve()
 
 

@@ -41,7 +41,8 @@ class SpawnerLink:
         self._numbers = itertools.count(1)
         self._created: dict[bytes, asyncio.Future[int]] = {}
         self._gone: dict[int, asyncio.Future[None]] = {}
-        self._up: asyncio.Future[int] | None = None
+        self.overlays = False
+        """Whether this machine merges layers by itself."""
 
     @property
     def alive(self) -> bool:
@@ -70,12 +71,12 @@ class SpawnerLink:
                 env={},
                 cwd="/",
             )  # fmt: skip
-        self._up = asyncio.get_running_loop().create_future()
-        self._created[b"0"] = self._up
+        up: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._created[b"0"] = up
         self._messenger = Messenger(ours, self._on_message, self._on_gone)
         try:
             async with asyncio.timeout(END_S):
-                await self._up
+                await up
         except BaseException:
             await self.close()
             raise
@@ -127,6 +128,7 @@ class SpawnerLink:
 
     def _on_message(self, message: wire.Message) -> None:
         if message.kind == wire.UP:
+            self.overlays = message.fields[0] == b"1"
             self._resolve(b"0", 0)
         elif message.kind == wire.CREATED:
             pid = int(message.fields[1])
