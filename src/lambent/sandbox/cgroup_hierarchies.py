@@ -46,7 +46,7 @@ class Hierarchy:
         return any(name and name in self.options for name in controllers)
 
 
-def _unescape(field: str) -> str:
+def unescape(field: str) -> str:
     """Mountinfo writes space, tab, newline and backslash as octal."""
     for code, text in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         field = field.replace(code, text)
@@ -62,7 +62,7 @@ def parse_mountinfo(text: str) -> list[Hierarchy]:
         if tail[0] not in {"cgroup", "cgroup2"}:
             continue
         version = 2 if tail[0] == "cgroup2" else 1
-        mount, root = Path(_unescape(fields[4])), _unescape(fields[3])
+        mount, root = Path(unescape(fields[4])), unescape(fields[3])
         found.append(Hierarchy(version, mount, root, tuple(tail[2].split(","))))
     return found
 
