@@ -6,7 +6,7 @@ errors are retried with growing delays; and an event that has become too old is 
 holds a window per function, disk the rest, and functions take turns, so that one that is throttled
 or slow holds up no other. A killed server's events are delivered by the next one: at least once,
 never zero times. `intake` stores what is accepted, `settlement` what became of it;
-`function_queue` is the state of one function, `store.event_queue` the SQL.
+`delivery` is one attempt, `function_queue` is the state of one function, `store.event_queue` the SQL.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import apsw
 import structlog
 
 from lambent.clock import Clock
-from lambent.engine.invocation import Outcome
-from lambent.errors import ResourceNotFound, TooManyRequests
 from lambent.events.alarm import Alarm
-from lambent.events.function_queue import FunctionQueue, QueuedEvent, back_off_s
+from lambent.events.delivery import Caller, Delivery
+from lambent.events.function_queue import FunctionQueue, QueuedEvent
 from lambent.events.intake import Intake
 from lambent.events.kept_payloads import KeptPayloads
 from lambent.events.policy import PolicyOf, default_policy
@@ -39,23 +38,6 @@ log = structlog.get_logger()
 WINDOW: Final = 64
 """Events of one function that are in memory and not under way."""
 FLYING_BYTES: Final = 128 * 1024 * 1024
-
-
-class Caller(Protocol):
-    """`engine.dispatcher.Dispatcher`, or whatever else runs functions."""
-
-    async def call(
-        self,
-        *,
-        request_id: str,
-        account: str,
-        region: str,
-        name: str,
-        qualifier: str | None,
-        payload: bytes,
-        client_context: bytes | None,
-        trace_header: str,
-    ) -> Outcome: ...
 
 
 class EventQueue:
@@ -75,12 +57,10 @@ class EventQueue:
         max_in_flight_per_function: int = 128,
     ) -> None:
         self._database = database
-        self._caller = caller
         self._clock = clock
         self._spawn = spawn
         self._policy = policy
         self._metrics = metrics or Metrics()
-        self._retry_delays_s = retry_delays_s
         self._most = max_in_flight
         self._most_per_function = max_in_flight_per_function
         self._lease = os.urandom(8).hex()
@@ -91,6 +71,16 @@ class EventQueue:
         self._intake = Intake(database, spawn, self._leased, self._stored)
         self._settlement = Settlement(
             database, clock, spawn, self._metrics, self._kept, self._waits
+        )
+        self._delivery = Delivery(
+            caller,
+            database,
+            self._settlement,
+            clock,
+            policy,
+            self._metrics,
+            retry_delays_s,
+            max_in_flight_per_function,
         )
         self._flying = 0
         self._flights: set[asyncio.Task[None]] = set()
@@ -229,8 +219,7 @@ class EventQueue:
         if now < queue.paused_until:
             self._alarm.at(queue.paused_until)
         elif queue.waiting and not queue.loading and len(queue.ready) <= WINDOW // 2:
-            assert queue.next_due_ms is not None
-            left_ms = queue.next_due_ms - self._clock.time_ms()
+            left_ms = (queue.next_due_ms or 0) - self._clock.time_ms()
             if left_ms > 0:
                 self._alarm.at(now + left_ms / 1000)
             else:
@@ -254,7 +243,7 @@ class EventQueue:
             queue.pause(self._clock.monotonic())
             rows = []
         queue.loading = False
-        queue.waiting -= len(rows)
+        queue.waiting = max(0, queue.waiting - len(rows)) if queue.next_due_ms is not None else 0
         for row in rows:
             queue.ready.append(QueuedEvent(*row))
         self._look_at(queue)
@@ -263,10 +252,9 @@ class EventQueue:
     def _deliver_next(self) -> None:
         """Functions in turns, one event each, as long as there is room."""
         passed = 0
-        now = self._clock.monotonic()
         while passed < len(self._round) and not self._stopping:
             queue = self._round.popleft()
-            if not queue.deliverable(now):
+            if not queue.deliverable(self._clock.monotonic()):
                 queue.listed = False
                 self._look_at(queue)
             elif self._has_room(queue):
@@ -297,7 +285,7 @@ class EventQueue:
             return
         self._look_at(queue)
 
-    # ── delivering ───────────────────────────────────────────────────────────────────────────
+    # ── under way ────────────────────────────────────────────────────────────────────────────
 
     async def _deliver(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         """One attempt at one event."""
@@ -307,7 +295,11 @@ class EventQueue:
         try:
             # Once we are stopping, its lease is given back with the others.
             if not self._stopping:
-                await self._attempt(queue, event)
+                await self._delivery.attempt(queue, event)
+        except asyncio.CancelledError:
+            # By `drain`, or with the whole server: either way nothing new may start.
+            self._stopping = True
+            raise
         finally:
             self._flights.discard(task)
             self._flying -= 1
@@ -315,84 +307,6 @@ class EventQueue:
             self._landed.set()
             self._look_at(queue)
             self._deliver_next()
-
-    async def _attempt(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        settle: Callable[[FunctionQueue, QueuedEvent], None]
-        try:
-            outcome = await self._run(queue.key, event)
-        except ResourceNotFound:
-            settle = self._deleted
-        except TooManyRequests:
-            settle = self._throttled
-        except Exception as error:  # noqa: BLE001  whatever it is, the event is kept and tried again
-            self._log_system_error(queue, event, error)
-            settle = self._system_error
-        else:
-            queue.ran(self._most_per_function)
-            failed = outcome is not None and outcome.function_error is not None
-            settle = self._function_error if failed else self._ended
-        finally:
-            queue.in_flight -= 1
-        settle(queue, event)
-
-    async def _run(self, key: QueueKey, event: QueuedEvent) -> Outcome | None:
-        """Hand the event to the engine; None if it has no row any more."""
-        found = event.kept
-        if found is None:
-            found = await self._database.read(
-                lambda connection: table.payload(connection, event.id)
-            )
-            if found is None:
-                return None
-        return await self._caller.call(
-            request_id=event.request_id,
-            account=key.account,
-            region=key.region,
-            name=key.name,
-            qualifier=key.qualifier or None,
-            payload=found.payload,
-            client_context=found.client_context,
-            trace_header=found.trace_header,
-        )
-
-    # ── what came of it ──────────────────────────────────────────────────────────────────────
-
-    def _function_error(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        event.attempts += 1
-        policy = self._policy(queue.key)
-        if event.attempts > policy.maximum_retry_attempts:
-            self._settlement.drop(queue.key, event, "RetriesExhausted")
-        else:
-            delays = self._retry_delays_s
-            delay_s = delays[min(event.attempts, len(delays)) - 1]
-            self._settlement.retry(queue.key, event, delay_s, policy.maximum_event_age_s)
-
-    def _throttled(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        """It stays first, and the queue waits until there is capacity."""
-        queue.ready.appendleft(event)
-        queue.throttled(self._clock.monotonic())
-        self._metrics.count("events.throttled")
-
-    def _deleted(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        self._settlement.drop(queue.key, event, "FunctionDeleted")
-
-    def _system_error(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        event.faults += 1
-        queue.failed(self._clock.monotonic())
-        self._metrics.count("events.system_errors")
-        age_limit_s = self._policy(queue.key).maximum_event_age_s
-        self._settlement.retry(queue.key, event, back_off_s(event.faults), age_limit_s)
-
-    def _log_system_error(self, queue: FunctionQueue, event: QueuedEvent, error: Exception) -> None:
-        log.warning(
-            "events.system_error",
-            function=queue.key.name,
-            request_id=event.request_id,
-            reason=f"{type(error).__name__}: {error}",
-        )
-
-    def _ended(self, queue: FunctionQueue, event: QueuedEvent) -> None:
-        self._settlement.end(queue.key, event)
 
     def _queue(self, key: QueueKey) -> FunctionQueue:
         queue = self._queues.get(key)
