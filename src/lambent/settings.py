@@ -115,7 +115,7 @@ def _checked(values: dict[str, Any], origin: dict[str, str]) -> Settings:
             fix="known settings: " + ", ".join(Settings.__struct_fields__),
         )
     try:
-        settings = msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         name = str(error).partition("$.")[2].partition("`")[0].partition("[")[0]
         raise ConfigurationError(
@@ -123,6 +123,13 @@ def _checked(values: dict[str, Any], origin: dict[str, str]) -> Settings:
         ) from None
     _check_together(settings)
     return settings
+
+
+def _path(kind: type, value: Any) -> Any:
+    """Paths come as text; `~` is the owner's home."""
+    if kind is not Path or not isinstance(value, (str, Path)):
+        raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+    return Path(value).expanduser()
 
 
 def _check_together(settings: Settings) -> None:

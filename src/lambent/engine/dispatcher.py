@@ -76,6 +76,17 @@ class Dispatcher:
         """The version that would answer; raises as `invoke` does. For DryRun and Event."""
         return self._table.choose(self._table.find(account, region, name, qualifier), qualifier)
 
+    def find(self, account: str, region: str, name: str) -> Route:
+        """A function as the engine knows it; raises ResourceNotFoundException."""
+        return self._table.find(account, region, name, None)
+
+    def runtimes(self) -> set[str]:
+        """The managed runtimes of all functions."""
+        found = set()
+        for route in self._table.routes.values():
+            found |= {target.runtime for target in route.targets.versions.values()}
+        return {runtime for runtime in found if runtime}
+
     async def call(
         self,
         *,

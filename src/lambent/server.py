@@ -1,0 +1,260 @@
+"""Puts the rooms together and owns their life: `python -m lambent.server`.
+
+Read `serve` top-down: start → ready → wait → drain. Settings come from `LAMBENT_*` and the user
+file. On standard output stands one JSON line when the server serves; its log goes to standard
+error. SIGTERM and SIGINT drain; a second one stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import structlog
+import uvloop
+
+from lambent.api.app import App
+from lambent.api.auth import Authenticator
+from lambent.api.context import Services
+from lambent.api.log_lines import PREFIX as LOG_LINES
+from lambent.api.log_lines import LogLines
+from lambent.clock import Clock, SystemClock
+from lambent.control.service import Control
+from lambent.control.targets import LATEST
+from lambent.engine.dispatcher import Dispatcher
+from lambent.engine.launcher import Launcher
+from lambent.errors import ConfigurationError, LambentError, SandboxError
+from lambent.events.queue import EventQueue
+from lambent.http.exchange import Exchange
+from lambent.http.server import Listener, Server
+from lambent.http.tls import tls_context
+from lambent.observe import server_log
+from lambent.observe.logs import LogStore
+from lambent.observe.metrics import Metrics
+from lambent.runtimes.catalog import Catalog
+from lambent.runtimes.launch import Planner
+from lambent.sandbox.choose import choose, egress
+from lambent.sandbox.spec import SandboxHost
+from lambent.settings import Settings, load
+from lambent.store.artifacts import Artifacts
+from lambent.store.database import Database
+
+log = structlog.get_logger()
+
+
+class Platform:
+    """A running server: `open_platform` makes one, and leaving its context ends it."""
+
+    def __init__(
+        self, settings: Settings, host: SandboxHost, listener: Listener, stop: asyncio.Event
+    ) -> None:
+        self.settings = settings
+        self.host = host
+        self.stop = stop
+        """Set it to drain."""
+        scheme = "https" if settings.tls_cert else "http"
+        name = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"{scheme}://{name}:{listener.port}"
+
+    def facts(self) -> dict[str, Any]:
+        """What `lambent up` says about it."""
+        features = {feature.name: feature for feature in self.host.features()}
+        missing = [
+            f"{feature.missing} ({feature.fix})" if feature.fix else feature.missing
+            for feature in features.values()
+            if feature.missing
+        ]
+        limits = features.get("memory limit")
+        network = features.get("egress")
+        return {
+            "event": "ready",
+            "url": self.url,
+            "pid": os.getpid(),
+            "data_dir": str(self.settings.data_dir),
+            "sandbox": features["isolation"].how if "isolation" in features else self.host.kind,
+            "limits": limits.how if limits else "none",
+            "network": network.how if network else "host",
+            "missing": missing,
+        }
+
+
+@contextlib.asynccontextmanager
+async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platform]:
+    """Start every room, bottom up; end them top down. Nothing is left when it is over."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(settings.data_dir / "lambent.sqlite")
+        await database.open()
+        stack.push_async_callback(database.close)
+        logs = LogStore(settings.data_dir / "logs", clock, settings.log_max_mb)
+        await logs.start()
+        stack.push_async_callback(logs.close)
+        host = await _open_host(settings)
+        stack.push_async_callback(host.close)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+
+        def spawn(coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            return tasks.create_task(_guarded(coro))
+
+        metrics = Metrics()
+        planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
+        dispatcher = Dispatcher(
+            Launcher(host, planner, logs, clock, egress(settings)),
+            metrics,
+            clock,
+            spawn,
+            concurrency_limit=settings.concurrency_limit,
+            scaling_rate=settings.scaling_rate,
+            idle_s=settings.idle_s,
+            memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
+        )
+        stack.push_async_callback(dispatcher.close)
+        control = Control(
+            database=database,
+            artifacts=Artifacts(settings.data_dir / "artifacts"),
+            listener=dispatcher,
+            runtimes=Catalog(settings.runtime_block_policy),
+            settings=settings,
+            clock=clock,
+        )
+        await control.open()
+        stack.push_async_callback(control.close)
+        events = EventQueue(
+            database,
+            dispatcher,
+            clock,
+            spawn,
+            metrics=metrics,
+            retry_delays_s=settings.async_retry_delays_s,
+        )
+        await events.start()
+        stack.push_async_callback(events.drain, settings.drain_s)
+        listener = await _open_front_door(settings, clock, stack, control, dispatcher, events, logs)
+        spawn(_prepare(planner, dispatcher))
+        yield Platform(settings, host, listener, asyncio.Event())
+
+
+async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
+    """One task's mistake is one line in the log, not the end of the server."""
+    try:
+        await coro
+    except Exception:
+        log.exception("server.task_failed", task=getattr(coro, "__qualname__", ""))
+
+
+async def _open_host(settings: Settings) -> SandboxHost:
+    def warn(problem: SandboxError) -> None:
+        log.warning("sandbox.not_isolated", why=str(problem), fix=problem.fix)
+
+    host = await asyncio.to_thread(choose, settings, warn)
+    await host.open()
+    return host
+
+
+async def _prepare(planner: Planner, dispatcher: Dispatcher) -> None:
+    """Lay out the interpreters of the functions that exist before somebody calls them."""
+    await asyncio.to_thread(planner.prepare, dispatcher.runtimes())
+
+
+async def _open_front_door(
+    settings: Settings,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    control: Control,
+    dispatcher: Dispatcher,
+    events: EventQueue,
+    logs: LogStore,
+) -> Listener:
+    app = App(
+        settings,
+        clock,
+        Services(
+            dispatcher=dispatcher,
+            events=events,
+            functions=control.functions,
+            versions=control.versions,
+            aliases=control.aliases,
+            concurrency=control.concurrency,
+            account_settings=control.account_settings,
+            code_download=control.open_code,
+        ),
+    )
+    stack.callback(app.close)
+
+    def log_group(account: str, region: str, name: str) -> str | None:
+        try:
+            return dispatcher.find(account, region, name).targets.versions[LATEST].log_group
+        except LambentError:
+            return None
+
+    lines = LogLines(logs, Authenticator(settings, clock), clock, log_group)
+
+    def handle(exchange: Exchange) -> None:
+        if exchange.path.startswith(LOG_LINES):
+            lines.handle(exchange)
+        else:
+            app.handle(exchange)
+
+    tls = None
+    if settings.tls_cert and settings.tls_key:
+        tls = tls_context(settings.tls_cert, settings.tls_key)
+    server = Server(handle, tls=tls, clock=clock)
+    server.on_too_large = app.too_large
+    stack.push_async_callback(server.drain, settings.drain_s)
+    try:
+        return await server.listen(settings.host, settings.port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
+            fix="stop what listens there, or choose another port: lambent up --port 9001",
+        ) from None
+
+
+def _most_memory_mb() -> int:
+    """Four fifths of the machine's memory."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return pages * 4 // 5 // (1 << 20)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until a signal comes, then drain."""
+    async with open_platform(settings, SystemClock()) as platform:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _asked_to_stop, platform, number)
+        print(json.dumps(platform.facts()), flush=True)  # noqa: T201  the hand-shake with `up`
+        log.info("server.ready", url=platform.url)
+        await platform.stop.wait()
+        log.info("server.draining")
+    log.info("server.stopped")
+
+
+def _asked_to_stop(platform: Platform, number: signal.Signals) -> None:
+    if platform.stop.is_set():
+        log.warning("server.stopped_at_once", signal=number.name)
+        os._exit(128 + number)
+    platform.stop.set()
+
+
+def main() -> int:
+    """Exit status: 0 after a drain, 1 when it could not start."""
+    server_log.configure()
+    try:
+        settings = load()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except (ConfigurationError, SandboxError) as error:
+        fix = f"\n  fix   {error.fix}" if error.fix else ""
+        print(f"error: {error}{fix}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
