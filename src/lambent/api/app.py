@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+import structlog
 
 from lambent.api import downloads
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
@@ -26,6 +25,7 @@ from lambent.api.context import Context, Services
 from lambent.api.credentials import Identity
 from lambent.api.errors import render, respond, respond_error
 from lambent.api.model import Value, load
+from lambent.api.operation import Operation
 from lambent.api.operations import served
 from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
 from lambent.api.parse import parse
@@ -36,6 +36,8 @@ from lambent.clock import Clock, new_uuid
 from lambent.errors import LambentError, NotAvailable, RequestEntityTooLarge, ServiceException
 from lambent.http.exchange import Exchange
 from lambent.settings import Settings
+
+_log: Final = structlog.get_logger()
 
 REQUEST_LIMIT: Final = 70_167_211
 """Bytes of a whole request other than Invoke."""
@@ -67,17 +69,25 @@ class App:
         services: Services,
         *,
         ready: Callable[[], bool] = lambda: True,
+        beside: Mapping[str, Callable[[Exchange], None]] | None = None,
+        operations: Mapping[str, Operation] | None = None,
     ) -> None:
+        """`operations` None means all that are registered.
+
+        `beside` answers paths by their prefix, which starts with `/_`; AWS's API has none such.
+        Those handlers judge credentials themselves.
+        """
         model = load()
         self._settings = settings
         self._clock = clock
         self._services = services
         self._ready = ready
-        self._operations = served()
+        self._beside = dict(beside or {})
+        self._operations = served() if operations is None else operations
         self._router = Router(model)
-        self._authenticator = Authenticator(settings, clock)
+        self.authenticator = Authenticator(settings, clock)
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
-        self._invoker = Invoker(services, self._authenticator, self._router, clock, self._executor)
+        self._invoker = Invoker(services, self.authenticator, self._router, clock, self._executor)
 
     def close(self) -> None:
         """After the last exchange is over."""
@@ -90,6 +100,8 @@ class App:
             self._invoker.begin(exchange)
         elif path.startswith("/_code/"):
             downloads.serve(exchange, self._services.code_download, self._executor)
+        elif path.startswith("/_") and (other := self._other(path)) is not None:
+            other(exchange)
         elif path == "/healthz":
             exchange.respond(200, [(b"Content-Type", b"text/plain")], b"ok\n")
         elif path == "/readyz":
@@ -98,6 +110,12 @@ class App:
             exchange.respond(200 if ready else 503, [(b"Content-Type", b"text/plain")], body)
         else:
             self._begin(exchange)
+
+    def _other(self, path: str) -> Callable[[Exchange], None] | None:
+        for prefix, handler in self._beside.items():
+            if path.startswith(prefix):
+                return handler
+        return None
 
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""
@@ -120,12 +138,12 @@ class App:
         try:
             match = self._router.match(exchange.method, exchange.path, exchange.query)
             claim = None
-            if self._authenticator.verifies:
-                claim = self._authenticator.claim(_head(exchange))
+            if self.authenticator.verifies:
+                claim = self.authenticator.claim(_head(exchange))
                 identity = claim.identity
             else:
                 refuse_foreign_pages(exchange.headers)
-                identity = self._authenticator.identify(
+                identity = self.authenticator.identify(
                     exchange.headers.get(b"authorization"), exchange.query
                 )
         except LambentError as error:
@@ -141,9 +159,10 @@ class App:
         except LambentError as error:
             reply = render(error)
         except Exception:  # noqa: BLE001  a mistake of ours: told to the log, not to the client
-            print(  # noqa: T201  the server's standard error is its log of last resort
-                f"{call.match.operation.name} {call.request_id} failed:\n{traceback.format_exc()}",
-                file=sys.stderr,
+            _log.exception(
+                "operation.failed",
+                operation=call.match.operation.name,
+                request_id=call.request_id,
             )
             reply = render(
                 ServiceException("An error occurred and the request cannot be processed.")
@@ -165,7 +184,7 @@ class App:
     def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
-            self._authenticator.verify(_head(exchange), call.claim, body)
+            self.authenticator.verify(_head(exchange), call.claim, body)
         operation = call.match.operation
         if operation.name not in self._operations:
             raise NotAvailable(operation.name)

@@ -58,12 +58,11 @@ class Services:
 
     dispatcher: Engine
     events: EventIntake
-    # A server has all of these; a test of one operation brings those that it uses.
-    functions: Functions = None  # type: ignore[assignment]
-    versions: Versions = None  # type: ignore[assignment]
-    aliases: Aliases = None  # type: ignore[assignment]
-    concurrency: Concurrency = None  # type: ignore[assignment]
-    account_settings: AccountSettings = None  # type: ignore[assignment]
+    functions: Functions
+    versions: Versions
+    aliases: Aliases
+    concurrency: Concurrency
+    account_settings: AccountSettings
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 

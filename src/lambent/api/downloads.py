@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import unquote
 
 from lambent.http.exchange import Exchange
 
@@ -22,7 +23,7 @@ Find = Callable[[str], Awaitable[Path | None]]
 
 def serve(exchange: Exchange, find: Find | None, executor: Executor) -> None:
     """Answer a request for `/_code/…`."""
-    token = exchange.path.removeprefix("/_code/")
+    token = unquote(exchange.path.removeprefix("/_code/"))
     if exchange.method not in {"GET", "HEAD"} or not token or find is None:
         _not_found(exchange)
     else:

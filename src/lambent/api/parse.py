@@ -155,11 +155,24 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _integer(text: str) -> int:
+def _digits(text: str) -> int:
     """`int` alone would take `1_000` and other scripts' digits."""
     if not text.isascii() or "_" in text:
         raise ValueError(text)
     return int(text)
+
+
+def _bits32(value: int) -> int:
+    """AWS's Integer; past it is not a matter of the model's `max`."""
+    if not -(2**31) <= value < 2**31:
+        raise OverflowError(value)
+    return value
+
+
+def _bits64(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(value)
+    return value
 
 
 def _finite(value: str | float) -> float:
@@ -170,8 +183,8 @@ def _finite(value: str | float) -> float:
 
 
 _TEXT_READERS: Final[dict[str, Callable[[str], Value]]] = {
-    "integer": _integer,
-    "long": _integer,
+    "integer": lambda text: _bits32(_digits(text)),
+    "long": lambda text: _bits64(_digits(text)),
     "double": _finite,
     "boolean": lambda text: {"true": True, "false": False}[text.lower()],
     "timestamp": _timestamp,
@@ -181,8 +194,8 @@ _TEXT_READERS: Final[dict[str, Callable[[str], Value]]] = {
 _JSON_READERS: Final[dict[str, tuple[Any, Callable[[Any], Value] | None]]] = {
     "string": (str, None),
     "boolean": (bool, None),
-    "integer": (int, None),
-    "long": (int, None),
+    "integer": (int, _bits32),
+    "long": (int, _bits64),
     "double": ((int, float), _finite),
     "blob": (str, _base64),
     "timestamp": ((str, int, float), _timestamp),

@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from lambent.api import jackson
-from lambent.api.address import Address, addressed, check
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.context import Services
@@ -28,6 +27,7 @@ from lambent.api.parse import parse
 from lambent.api.route import Router
 from lambent.api.validate import validate
 from lambent.clock import Clock, new_uuid
+from lambent.control.names import FunctionRef, Scope, resolve
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import InvalidRequestContent, LambentError, RequestTooLarge
 from lambent.http.exchange import Exchange
@@ -42,9 +42,12 @@ CLIENT_CONTEXT_LIMIT: Final = 3_583
 
 _KINDS: Final = frozenset({None, b"RequestResponse", b"Event", b"DryRun"})
 _LOG_TYPES: Final = frozenset({None, b"None", b"Tail"})
-_ADDRESSES_MAX: Final = 4096
+_FUNCTIONS_MAX: Final = 4096
 
 _JSON: Final = (b"Content-Type", b"application/json")
+
+_Where = tuple[str, bytes, str, str]
+"""Path, query, account, region."""
 
 
 class Invoker:
@@ -64,7 +67,7 @@ class Invoker:
         self.router = router
         self.clock = clock
         self.executor = executor
-        self._addresses: dict[tuple[str, bytes], Address] = {}
+        self._functions: dict[_Where, FunctionRef] = {}
 
     def begin(self, exchange: Exchange) -> None:
         """Judge the head and read the body; every answer, refusals too, goes out by `exchange`."""
@@ -90,33 +93,37 @@ class Invoker:
         tenant, durable = get(b"x-amz-tenant-id"), get(b"x-amz-durable-execution-name")
         if kind not in _KINDS or log_type not in _LOG_TYPES or tenant or durable:
             self._validate(exchange)
-        address = self._addresses.get((exchange.path, exchange.query)) or self._address(exchange)
-        if not address.bare:
-            check(address, identity)
-        call = _Call(self, exchange, request_id, identity, address, kind, claim)
+        where = (exchange.path, exchange.query, identity.account, identity.region)
+        function = self._functions.get(where) or self._function(exchange, where)
+        call = _Call(self, exchange, request_id, identity, function, kind, claim)
         call.want_tail = log_type == b"Tail"
         context = get(b"x-amz-client-context")
         if context is not None:
             call.client_context = _client_context(context)
         trace = get(b"x-amzn-trace-id")
-        call.trace = trace.decode("latin-1") if trace else _new_trace(request_id, self.clock)
+        call.trace, call.answered_trace = (
+            _callers_trace(trace) if trace else _new_trace(request_id, self.clock)
+        )
         if tenant:
             call.tenant_id = tenant.decode("latin-1")
         return call
 
-    def _address(self, exchange: Exchange) -> Address:
-        """Parsed once per path and query, as long as they fit; the cache starts over when full."""
-        name = unquote(exchange.path[len(PREFIX) : -len(SUFFIX)])
-        query = parse_qsl(exchange.query.decode("utf-8", "replace"), keep_blank_values=True)
+    def _function(self, exchange: Exchange, where: _Where) -> FunctionRef:
+        """Which function, for a path and a caller that are new; raises when none is meant.
+
+        Callers repeat themselves, so it is remembered; the memory starts over when it is full.
+        """
+        path, raw_query, account, region = where
         self._validate(exchange)
-        address = addressed(name, dict(query).get("Qualifier"))
-        if address is None:
-            raise AssertionError(f"validation let the function name {name!r} pass")
-        if len(self._addresses) >= _ADDRESSES_MAX:
-            self._addresses.clear()
-        if b"X-Amz-" not in exchange.query:
-            self._addresses[exchange.path, exchange.query] = address
-        return address
+        query = dict(parse_qsl(raw_query.decode("utf-8", "replace"), keep_blank_values=True))
+        name = unquote(path[len(PREFIX) : -len(SUFFIX)])
+        scope = Scope(account, region)
+        function = resolve(scope, name, query.get("Qualifier"), operation="Invoke")
+        if b"X-Amz-" not in raw_query:  # a presigned query does not come twice
+            if len(self._functions) >= _FUNCTIONS_MAX:
+                self._functions.clear()
+            self._functions[where] = function
+        return function
 
     def _validate(self, exchange: Exchange) -> None:
         """By the model, as any other operation; the payload has no constraint."""
@@ -128,13 +135,14 @@ class _Call:
     """One invoke, from its head to its answer."""
 
     __slots__ = (
-        "_address",
         "_claim",
         "_exchange",
+        "_function",
         "_identity",
         "_invocation",
         "_invoker",
         "_request_id",
+        "answered_trace",
         "client_context",
         "kind",
         "tenant_id",
@@ -148,7 +156,7 @@ class _Call:
         exchange: Exchange,
         request_id: str,
         identity: Identity,
-        address: Address,
+        function: FunctionRef,
         kind: bytes | None,
         claim: Claim | None,
     ) -> None:
@@ -156,13 +164,14 @@ class _Call:
         self._exchange = exchange
         self._request_id = request_id
         self._identity = identity
-        self._address = address
+        self._function = function
         self._claim = claim
         self._invocation: Invocation | None = None
         self.kind = kind
         self.want_tail = False
         self.client_context: bytes | None = None
         self.trace = ""
+        self.answered_trace = b""
         self.tenant_id = ""
 
     def on_body(self, exchange: Exchange, body: bytes) -> None:
@@ -209,8 +218,8 @@ class _Call:
             self._request_id,
             self._identity.account,
             self._identity.region,
-            self._address.name,
-            self._address.qualifier,
+            self._function.name,
+            self._function.qualifier,
             payload,
             self.on_done,
             self.on_failed,
@@ -230,8 +239,8 @@ class _Call:
             await self._invoker.events.accept(
                 account=self._identity.account,
                 region=self._identity.region,
-                name=self._address.name,
-                qualifier=self._address.qualifier,
+                name=self._function.name,
+                qualifier=self._function.qualifier,
                 payload=payload,
                 request_id=self._request_id,
                 trace_header=self.trace,
@@ -239,7 +248,7 @@ class _Call:
         except LambentError as error:
             self.on_failed(error)
             return
-        headers = [self._request_id_header(), self._trace_header()]
+        headers = [self._request_id_header(), (b"X-Amzn-Trace-Id", self.answered_trace)]
         self._exchange.respond(202, headers, b"")
 
     def _resolve(self) -> None:
@@ -247,8 +256,8 @@ class _Call:
         self._invoker.dispatcher.resolve(
             self._identity.account,
             self._identity.region,
-            self._address.name,
-            self._address.qualifier,
+            self._function.name,
+            self._function.qualifier,
         )
 
     def on_done(self, outcome: Outcome) -> None:
@@ -257,7 +266,7 @@ class _Call:
             _JSON,
             self._request_id_header(),
             (b"X-Amz-Executed-Version", outcome.executed_version.encode()),
-            self._trace_header(),
+            (b"X-Amzn-Trace-Id", self.answered_trace),
         ]
         if outcome.function_error is not None:
             headers.append((b"X-Amz-Function-Error", outcome.function_error.encode()))
@@ -280,11 +289,6 @@ class _Call:
 
     def _request_id_header(self) -> tuple[bytes, bytes]:
         return b"x-amzn-RequestId", self._request_id.encode()
-
-    def _trace_header(self) -> tuple[bytes, bytes]:
-        """The trace's root and whether it is sampled, without the caller's own segment."""
-        parts = [p for p in self.trace.split(";") if not p.startswith(("Parent=", "Self="))]
-        return b"X-Amzn-Trace-Id", ";".join(parts).encode("latin-1")
 
 
 def too_large(size: int, kind: bytes | None) -> RequestTooLarge:
@@ -316,7 +320,14 @@ def _client_context(encoded: bytes) -> bytes:
     return decoded
 
 
-def _new_trace(request_id: str, clock: Clock) -> str:
-    """For a call that came without one; not sampled."""
+def _new_trace(request_id: str, clock: Clock) -> tuple[str, bytes]:
+    """For a call that came without one: the header for the function, and the answer's."""
     digits = request_id.replace("-", "")
-    return f"Root=1-{clock.time_ms() // 1000:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"
+    root = f"Root=1-{clock.time_ms() // 1000:08x}-{digits[:24]}"
+    return f"{root};Parent={digits[16:]};Sampled=0", f"{root};Sampled=0".encode()
+
+
+def _callers_trace(header: bytes) -> tuple[str, bytes]:
+    """The caller's, and the same for the answer: without the caller's own segment."""
+    kept = [p for p in header.split(b";") if not p.lstrip().startswith((b"Parent=", b"Self="))]
+    return header.decode("latin-1"), b";".join(kept)

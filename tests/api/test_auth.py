@@ -1,0 +1,234 @@
+"""botocore signs, we verify; what was changed on the way is refused."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambent.api.auth import Authenticator, Head
+from lambent.api.credentials import Identifier, Identity
+from lambent.clock import ManualClock
+from lambent.errors import (
+    AwsError,
+    IncompleteSignature,
+    InvalidSignature,
+    MissingAuthenticationToken,
+    UnrecognizedClient,
+)
+from lambent.http.headers import Headers
+from lambent.settings import Settings
+
+KEYS = {"AKID": "secret", "111122223333": "other"}
+NOW = int(datetime.now(UTC).timestamp())
+
+
+def authenticator(offset_s=0):
+    clock = ManualClock(start_ms=int((datetime.now(UTC).timestamp() + offset_s) * 1000))
+    return Authenticator(Settings(auth="sigv4", auth_keys=KEYS), clock)
+
+
+def headers_of(fields):
+    return Headers(b"".join(b"\r\n%s: %s" % field for field in fields) + b"\r\n\r\n")
+
+
+def signed(
+    method="GET",
+    path="/2015-03-31/functions/f",
+    body=b"",
+    headers=None,
+    *,
+    key="AKID",
+    token=None,
+    presign=False,
+    service="lambda",
+    region="eu-west-1",
+    expires=3600,
+):
+    request = botocore.awsrequest.AWSRequest(
+        method, f"http://127.0.0.1:9000{path}", headers or {}, body
+    )
+    credentials = botocore.credentials.Credentials(key, KEYS.get(key, "none"), token)
+    if presign:
+        botocore.auth.SigV4QueryAuth(credentials, service, region, expires).add_auth(request)
+    else:
+        botocore.auth.SigV4Auth(credentials, service, region).add_auth(request)
+    prepared = request.prepare()
+    url = urlsplit(prepared.url)
+    fields = [(b"host", b"127.0.0.1:9000")]
+    fields += [
+        (k.lower().encode(), v if isinstance(v, bytes) else v.encode())
+        for k, v in prepared.headers.items()
+    ]
+    return Head(method, url.path, url.query.encode(), headers_of(fields))
+
+
+def verify(head, body=b"", **given):
+    judge = authenticator(**given)
+    claim = judge.claim(head)
+    judge.verify(head, claim, body)
+    return claim.identity
+
+
+def changed(head, **fields):
+    now = {name: getattr(head, name) for name in ("method", "path", "query", "headers")}
+    return Head(**{**now, **fields})
+
+
+def with_header(head, name, value):
+    return changed(
+        head,
+        headers=headers_of(
+            [(k, v) for k, v in head.headers.items() if k != name] + [(name, value)]
+        ),
+    )
+
+
+SEGMENT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10)
+QUOTED = SEGMENT.map(lambda s: __import__("urllib.parse").parse.quote(s, safe="~"))
+PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    path=st.lists(QUOTED, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)),
+    query=st.lists(st.tuples(QUOTED, QUOTED), max_size=4),
+    body=st.binary(max_size=64),
+    header=PLAIN,
+    token=st.none() | st.just("session/token=="),
+    presign=st.booleans(),
+)
+def test_what_botocore_signs_is_accepted(method, path, query, body, header, token, presign):
+    body = b"" if presign else body  # botocore presigns no body
+    target = path + ("?" + "&".join(f"{k}={v}" for k, v in query) if query else "")
+    head = signed(
+        method, target, body, {"X-Amz-Client-Context": header}, token=token, presign=presign
+    )
+    assert verify(head, body) == Identity("123456789012", "eu-west-1")
+    for other in (
+        changed(head, method="PATCH"),
+        changed(head, path=head.path + "x"),
+        changed(head, query=head.query + b"&a=b"),
+        with_header(head, b"host", b"other"),
+        with_header(head, b"x-amz-client-context", b"another value"),
+        with_header(head, b"x-amz-added", b"1"),
+    ):
+        with pytest.raises(InvalidSignature):
+            verify(other, body)
+    with pytest.raises(InvalidSignature):
+        verify(head, body + b"x")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_changed_byte_of_the_authorization_is_refused(data):
+    head = signed("POST", "/2015-03-31/functions/f/invocations?Qualifier=1", b"{}", token="t")
+    value = head.headers.get(b"authorization")
+    place = data.draw(st.integers(0, len(value) - 1))
+    byte = data.draw(st.integers(33, 126).filter(lambda b: b != value[place]))
+    other = with_header(head, b"authorization", value[:place] + bytes([byte]) + value[place + 1 :])
+    with pytest.raises(AwsError):
+        verify(other, b"{}")
+
+
+def test_a_key_that_is_an_account():
+    assert verify(signed(key="111122223333")) == Identity("111122223333", "eu-west-1")
+
+
+def test_nothing_signed():
+    with pytest.raises(MissingAuthenticationToken):
+        verify(Head("GET", "/", b"", headers_of([(b"host", b"x")])))
+
+
+def test_a_key_that_nobody_knows():
+    with pytest.raises(
+        UnrecognizedClient, match="The security token included in the request is invalid"
+    ):
+        verify(signed(key="AKIDOTHER"))
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "text"),
+    [
+        (301, "Signature expired: .* is now earlier than .* - 5 min"),
+        (-302, "Signature not yet current: .* 5 min"),
+    ],
+)
+def test_five_minutes_of_skew(offset_s, text):
+    verify(signed(), offset_s=offset_s - 15 if offset_s > 0 else offset_s + 15)
+    with pytest.raises(InvalidSignature, match=text):
+        verify(signed(), offset_s=offset_s)
+
+
+def test_a_presigned_link_lives_as_long_as_it_says():
+    verify(signed(presign=True, expires=7200), offset_s=7100)
+    with pytest.raises(InvalidSignature, match="Signature expired"):
+        verify(signed(presign=True, expires=7200), offset_s=7300)
+    with pytest.raises(IncompleteSignature, match="less than a week"):
+        verify(signed(presign=True, expires=700_000))
+
+
+def test_scopes():
+    with pytest.raises(InvalidSignature, match="scoped to correct service: 'lambda'"):
+        verify(signed(service="s3"))
+    head = signed()
+    value = head.headers.get(b"authorization")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y%m%d").encode()
+    today = datetime.now(UTC).strftime("%Y%m%d").encode()
+    with pytest.raises(InvalidSignature, match="Date in Credential scope does not match"):
+        verify(with_header(head, b"authorization", value.replace(today, yesterday)))
+    with pytest.raises(InvalidSignature, match="valid terminator"):
+        verify(with_header(head, b"authorization", value.replace(b"aws4_request", b"aws3_request")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"Basic YTpi", b"AWS4-HMAC-SHA256", b"AWS4-HMAC-SHA256 Credential=a/b", b"", b"\xff,=,"],
+)
+def test_what_is_no_signature(value):
+    with pytest.raises(IncompleteSignature):
+        verify(with_header(signed(), b"authorization", value))
+
+
+def test_a_header_added_on_the_way_does_not_count():
+    with pytest.raises(InvalidSignature, match="'x-amz-invocation-type' must be a 'SignedHeader'"):
+        verify(with_header(signed(), b"x-amz-invocation-type", b"Event"))
+
+
+def test_a_declared_hash_must_be_the_bodys():
+    digest = hashlib.sha256(b"body").hexdigest()
+    head = signed("POST", body=b"body", headers={"X-Amz-Content-SHA256": digest})
+    verify(head, b"body")
+    with pytest.raises(InvalidSignature):
+        verify(head, b"other")
+
+
+def test_a_payload_may_be_left_unsigned_by_who_signs():
+    head = signed("POST", body=b"body", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
+    verify(head, b"anything")
+    with pytest.raises(InvalidSignature):
+        verify(
+            with_header(signed("POST", body=b"a"), b"x-amz-content-sha256", b"UNSIGNED-PAYLOAD"),
+            b"b",
+        )
+
+
+def test_identities_of_those_who_need_not_sign():
+    identify = Identifier("123456789012", "us-east-1").identify
+    assert identify(None, b"") == Identity("123456789012", "us-east-1")
+    head = signed(key="999988887777")
+    assert identify(head.headers.get(b"authorization"), b"") == Identity(
+        "999988887777", "eu-west-1"
+    )
+    link = signed(key="999988887777", presign=True)
+    assert identify(None, link.query) == Identity("999988887777", "eu-west-1")
+    for other in (b"Bearer x", b"AWS4-HMAC-SHA256 Credential=a/b/c, x", b"", b"\xff"):
+        assert identify(other, b"") == Identity("123456789012", "us-east-1")
+    for i in range(5000):
+        identify(b"AWS4-HMAC-SHA256 Credential=%d/1/r/lambda/aws4_request, S" % i, b"")
