@@ -22,7 +22,7 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.delivery.aws import Aws
+from lambent.delivery.aws import Aws, is_loopback
 from lambent.delivery.problem import USAGE, Problem
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -98,7 +98,7 @@ def _server(aws: Aws, name: str, since_ms: int, follow: bool) -> Iterator[dict[s
     )
     # None: a followed log may be quiet for hours.
     try:
-        with urllib.request.urlopen(request, timeout=None if follow else 60) as answer:  # noqa: S310
+        with _opener(aws).open(request, timeout=None if follow else 60) as answer:
             for line in answer:
                 if line.strip():
                     yield json.loads(line)
@@ -111,6 +111,12 @@ def _server(aws: Aws, name: str, since_ms: int, follow: bool) -> Iterator[dict[s
             why=str(error.reason),
             fix="lambent up -d     or     --endpoint-url URL",
         ) from None
+
+
+def _opener(aws: Aws) -> urllib.request.OpenerDirector:
+    """Without the environment's proxy for loopback, which a proxy cannot reach."""
+    local = is_loopback(aws.endpoint_url or "")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
 
 
 def _refused(error: urllib.error.HTTPError, name: str) -> Problem:

@@ -87,6 +87,11 @@ class Aws:
         return session
 
     @property
+    def _proxies(self) -> dict[str, str] | None:
+        """None asks the environment; a proxy cannot reach this machine's loopback."""
+        return {} if self.endpoint_url and is_loopback(self.endpoint_url) else None
+
+    @property
     def region_name(self) -> str:
         return str(self.session.region_name)
 
@@ -96,6 +101,7 @@ class Aws:
         config = Config(
             read_timeout=300,
             connect_timeout=5,
+            proxies=self._proxies,
             retries={"total_max_attempts": 3, "mode": "standard"},
         )
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
@@ -104,7 +110,10 @@ class Aws:
     def invoker(self) -> Any:
         """The Lambda client for Invoke, which never sends one call twice."""
         config = Config(
-            read_timeout=_INVOKE_LIMIT_S, connect_timeout=5, retries={"total_max_attempts": 1}
+            read_timeout=_INVOKE_LIMIT_S,
+            connect_timeout=5,
+            proxies=self._proxies,
+            retries={"total_max_attempts": 1},
         )
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
 

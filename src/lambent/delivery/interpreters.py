@@ -26,11 +26,6 @@ def find(version: str) -> Path | None:
     return None
 
 
-def newest(versions: list[str]) -> str | None:
-    """The first of `versions`, ordered newest first, that is present."""
-    return next((version for version in versions if find(version)), None)
-
-
 def _candidates(version: str) -> Iterator[Path]:
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         # The base interpreter, because a virtual environment's site-packages must not be seen.

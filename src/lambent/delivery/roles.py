@@ -47,6 +47,13 @@ def role_arn(aws: Aws, plan: FunctionPlan) -> str:
 
 
 def _make(iam: Any, name: str, plan: FunctionPlan) -> str:
+    for policy in plan.policies:
+        if not isinstance(policy, str) and "Statement" not in policy:
+            raise Problem(
+                "POLICY_TEMPLATE",
+                f"{plan.name}: the SAM policy template {next(iter(policy))} is not read here",
+                fix="write its Statement, name a managed policy, or give --role ARN",
+            )
     made = iam.create_role(
         RoleName=name,
         AssumeRolePolicyDocument=json.dumps(_TRUST),
@@ -57,16 +64,10 @@ def _make(iam: Any, name: str, plan: FunctionPlan) -> str:
         if isinstance(policy, str):
             arn = policy if policy.startswith("arn:") else _managed(policy)
             iam.attach_role_policy(RoleName=name, PolicyArn=arn)
-        elif "Statement" in policy:
-            document = {"Version": "2012-10-17", **policy}
-            iam.put_role_policy(
-                RoleName=name, PolicyName=f"template-{index}", PolicyDocument=json.dumps(document)
-            )
         else:
-            raise Problem(
-                "POLICY_TEMPLATE",
-                f"{plan.name}: the SAM policy template {next(iter(policy))} is not read here",
-                fix="write its Statement, name a managed policy, or give --role ARN",
+            document = json.dumps({"Version": "2012-10-17", **policy})
+            iam.put_role_policy(
+                RoleName=name, PolicyName=f"template-{index}", PolicyDocument=document
             )
     iam.get_waiter("role_exists").wait(RoleName=name)
     return str(made["Role"]["Arn"])
