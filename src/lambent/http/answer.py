@@ -8,6 +8,7 @@ split an answer in two.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -26,6 +27,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 OURS: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"date"}
 )
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -62,11 +64,29 @@ def http_date(second: int) -> bytes:
 
 def field_lines(fields: Fields) -> bytes:
     """The fields as lines, without those that are the server's to say."""
-    kept = [b"%b: %b\r\n" % field for field in fields if field[0].lower() not in OURS]
-    lines = b"".join(kept)
-    if lines.count(b"\n") != len(kept) or lines.count(b"\r") != len(kept):
+    kept = [b": ".join(field) for field in fields if field[0] in _known or _ask(field[0])]
+    if not kept:
+        return b""
+    kept.append(b"")
+    lines = b"\r\n".join(kept)
+    if lines.count(b"\n") != len(kept) - 1 or lines.count(b"\r") != len(kept) - 1:
         raise ValueError("a header field contains CR or LF")
     return lines
+
+
+_known: set[bytes] = set()
+"""Names that handlers may set, as they spell them: asked once each."""
+_MAX_KNOWN: Final = 1024
+
+
+def _ask(name: bytes) -> bool:
+    """Whether a handler may set the field `name`; raises ValueError if it is no name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header field")
+    allowed = name.lower() not in OURS
+    if allowed and len(_known) < _MAX_KNOWN:
+        _known.add(name)
+    return allowed
 
 
 def status_line(status: int) -> bytes:
@@ -79,13 +99,12 @@ def status_line(status: int) -> bytes:
     return line
 
 
-def whole_answer(status: int, fields: Fields, common: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Head and body of an answer that is complete; `common` is one of `CommonLines`."""
+def answer_head(status: int, fields: Fields, common: bytes, length: int) -> bytes:
+    """The head of an answer that is complete; `common` is one of `CommonLines`."""
     line = STATUS_LINES.get(status) or status_line(status)
     if status in BODILESS:
-        return b"%b%b%b\r\n" % (line, field_lines(fields), common), b""
-    head = b"%b%b%bContent-Length: %d\r\n\r\n" % (line, field_lines(fields), common, len(body))
-    return head, body
+        return b"%b%b%b\r\n" % (line, field_lines(fields), common)
+    return b"%b%b%bContent-Length: %d\r\n\r\n" % (line, field_lines(fields), common, length)
 
 
 def error_answer(status: int, reason: str) -> tuple[int, Fields, bytes]:

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 
 from lambent.http.answer import error_answer
-from lambent.http.body import Body
-from lambent.http.exchange import Exchange, Reading, Stage
+from lambent.http.exchange import DONE, GONE, OPEN, STARTED, WAITING, Exchange
 from lambent.http.faults import PeerGone, Refused
-from lambent.http.head import parse_head
+from lambent.http.head import read_head
 from lambent.http.inbox import Inbox
 from lambent.http.intake import Intake
 from lambent.http.outlet import Outlet
-from lambent.http.phase import Phase
+from lambent.http.phase import BODY, CLOSING, FRESH, HANDLING, HEAD, IDLE, LINGER, LOST, Phase
 
 if TYPE_CHECKING:
     from lambent.http.server import Listener, Server
@@ -45,13 +44,12 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_eof",
         "_inbox",
-        "_intake",
         "_paused",
-        "_serving",
         "_transport",
         "_turn",
         "deadline",
         "exchange",
+        "intake",
         "listener",
         "local_port",
         "outlet",
@@ -65,11 +63,10 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.listener = listener
         self.exchange: Exchange | None = None
-        self.phase = Phase.FRESH
+        self.phase: Phase = FRESH
         self.deadline = math.inf
         self._inbox = Inbox()
-        self._intake = Intake(self)
-        self._serving = False
+        self.intake = Intake(self, self._inbox)
         self._turn: asyncio.Handle | None = None
         self._paused = False
         self._eof = False
@@ -89,7 +86,7 @@ class Connection(asyncio.Protocol):
             self.refuse(Refused(503, "too many connections"))
 
     def data_received(self, data: bytes) -> None:
-        if self.phase < Phase.LINGER:
+        if self.phase < LINGER:
             self._inbox.append(data)
             self._serve()
 
@@ -107,7 +104,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self.phase = Phase.LOST
+        self.phase = LOST
         self.deadline = math.inf
         self._leave()
         self.outlet.resume()
@@ -129,12 +126,13 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         """Serve what has arrived, request after request, until something has to wait."""
-        self._serving = self.outlet.holding = True
+        inbox, outlet = self._inbox, self.outlet
+        outlet.holding = True
         if self.exchange is not None:
-            self._intake.feed(self.exchange)
+            self.intake.feed(self.exchange)
         budget = self.server.limits.max_pipelined
-        while self.exchange is None and self._inbox.more() and self.phase < Phase.LINGER:
-            if self.outlet.congested:
+        while inbox.size and self.exchange is None and self.phase < LINGER:
+            if outlet.congested:
                 break
             if not budget:
                 self._serve_later()
@@ -142,21 +140,22 @@ class Connection(asyncio.Protocol):
             budget -= 1
             if not self._next_request():
                 break
-        self._serving = self.outlet.holding = False
-        self.outlet.flush()
-        if self._paused or len(self._inbox) > AHEAD_BYTES:
+        outlet.holding = False
+        if outlet.held:
+            outlet.flush()
+        if self._paused or inbox.size > AHEAD_BYTES:
             self.balance()
         if self._eof and self._turn is None and self.exchange is None:
             self._close()
 
     def _serve_later(self) -> None:
         """Serve what is pipelined in a turn of its own: never inside somebody's `respond`."""
-        if self._turn is None and self._inbox.more() and self.phase < Phase.LINGER:
+        if self._turn is None and self._inbox.size and self.phase < LINGER:
             self._turn = self.server.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn = None
-        if self.phase < Phase.LINGER:
+        if self.phase < LINGER:
             self._serve()
 
     def _next_request(self) -> bool:
@@ -167,13 +166,15 @@ class Connection(asyncio.Protocol):
             if raw is None:
                 self._await_head()
                 return False
-            head = parse_head(raw, limits)
+            exchange = Exchange(self)
+            read_head(exchange, raw, limits)
         except Refused as refused:
             self.refuse(refused)
             return False
-        self._intake.begin(Body(self._inbox, head.length, limits))
-        self.exchange = exchange = Exchange(self, head)
-        self.handling()
+        self.intake.begin(exchange.length)
+        self.exchange = exchange
+        self.phase = HANDLING
+        self.deadline = math.inf
         try:
             self.listener.handler(exchange)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a 500
@@ -182,27 +183,20 @@ class Connection(asyncio.Protocol):
 
     def _await_head(self) -> None:
         """A head's time runs from its first byte and is never renewed."""
-        if self._inbox.more():
-            if self.phase is Phase.IDLE:
+        if self._inbox.size:
+            if self.phase is IDLE:
                 self.deadline = self.server.after(self.server.limits.header_s)
-            self.phase = Phase.HEAD
+            self.phase = HEAD
 
     def handling(self) -> None:
         """The handler has what it asked for; its time is its own."""
-        self.phase = Phase.HANDLING
+        self.phase = HANDLING
         self.deadline = math.inf
-
-    def want_whole_body(self, exchange: Exchange) -> None:
-        if exchange is self.exchange:
-            self._intake.want_whole(exchange)
-
-    async def next_part(self, exchange: Exchange) -> bytes:
-        return await self._intake.next_part(exchange)
 
     def balance(self) -> None:
         """Stop reading while too much waits in the inbox; go on once there is room."""
-        too_much = len(self._inbox) > AHEAD_BYTES
-        if too_much == self._paused or self.phase >= Phase.LINGER:
+        too_much = self._inbox.size > AHEAD_BYTES
+        if too_much == self._paused or self.phase >= LINGER:
             return
         self._paused = too_much
         if too_much:
@@ -216,15 +210,16 @@ class Connection(asyncio.Protocol):
         """Whether the connection outlives this answer, and the lines that say so."""
         server = self.server
         if exchange.keep_alive and not server.draining:
-            read = starting and exchange.reading is not Reading.WAITING
-            if read or self._intake.skippable(exchange):
+            intake = self.intake
+            being_read = starting and exchange.reading is not WAITING
+            if intake.done or being_read or intake.skippable(exchange):
                 return True, server.lines.keep_alive
         return False, server.lines.close
 
     async def drained(self, exchange: Exchange) -> None:
-        if exchange.stage is not Stage.GONE:
+        if exchange.stage is not GONE:
             await self.outlet.drained(self.server.loop)
-        if exchange.stage is Stage.GONE:
+        if exchange.stage is GONE:
             raise PeerGone("the client left before its answer was complete")
 
     def answered(self, *, keep_alive: bool) -> None:
@@ -233,17 +228,18 @@ class Connection(asyncio.Protocol):
         assert exchange is not None
         if not keep_alive:
             self._end()
-        elif self._intake.done:
+        elif self.intake.done:
             self.next()
         else:
-            self._intake.skip(exchange)
+            self.intake.skip(exchange)
 
     def next(self) -> None:
         """Ready for the next request."""
         self.exchange = None
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         self.deadline = self.server.idle_deadline
-        if not self._serving:
+        if not self.outlet.holding:
+            self.intake.end()
             self._serve_later()
             if self._paused:
                 self.balance()
@@ -253,7 +249,7 @@ class Connection(asyncio.Protocol):
         log.error("http.handler_failed", method=exchange.method, path=exchange.path, exc_info=error)
         if exchange is not self.exchange:
             return
-        if exchange.stage is Stage.OPEN:
+        if exchange.stage is OPEN:
             exchange.keep_alive = False
             status, fields, body = error_answer(500, "")
             exchange.respond(status, fields, body)
@@ -263,11 +259,11 @@ class Connection(asyncio.Protocol):
     def refuse(self, refused: Refused) -> None:
         """Answer what is not served, unless an answer is already under way, and close."""
         exchange = self.exchange
-        if exchange is not None and exchange.stage is Stage.STARTED:
+        if exchange is not None and exchange.stage is STARTED:
             self._leave()
             self.cut(flush=True)
             return
-        unanswered = exchange is None or exchange.stage is Stage.OPEN
+        unanswered = exchange is None or exchange.stage is OPEN
         self._leave()
         if unanswered:
             status, fields, body = error_answer(refused.status, refused.reason)
@@ -282,8 +278,8 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         self.exchange = None
-        self._intake.end()
-        if exchange.stage is not Stage.DONE:
+        self.intake.end()
+        if exchange.stage is not DONE:
             exchange.leave()
 
     def _end(self) -> None:
@@ -291,13 +287,13 @@ class Connection(asyncio.Protocol):
 
         What the client still sends must be read, or the reset that meets it throws our answer away.
         """
-        whole = self.exchange is not None and self._intake.done and not self._inbox.more()
+        whole = self.exchange is not None and self.intake.done and not self._inbox.size
         self._leave()
         self.outlet.flush()
         if whole:
             self._close()
-        elif self.phase < Phase.LINGER:
-            self.phase = Phase.LINGER
+        elif self.phase < LINGER:
+            self.phase = LINGER
             self.deadline = self.server.after(self.server.limits.linger_s)
             self.outlet.mark()
             self._inbox.clear()
@@ -309,8 +305,8 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close once everything has left."""
-        if self.phase < Phase.CLOSING:
-            self.phase = Phase.CLOSING
+        if self.phase < CLOSING:
+            self.phase = CLOSING
             self.deadline = self.server.after(self.server.limits.linger_s)
             self.outlet.flush()
             self.outlet.mark()
@@ -329,12 +325,12 @@ class Connection(asyncio.Protocol):
         self.destroy()
 
     def destroy(self) -> None:
-        self.phase = max(self.phase, Phase.CLOSING)
+        self.phase = max(self.phase, CLOSING)
         self._transport.abort()
 
     def retire(self) -> None:
         """The server drains: close unless something is being served."""
-        if self.exchange is None and not self._inbox.more() and self.phase < Phase.LINGER:
+        if self.exchange is None and not self._inbox.size and self.phase < LINGER:
             self._close()
 
     def expire(self, now: float) -> None:
@@ -346,16 +342,16 @@ class Connection(asyncio.Protocol):
             self.outlet.deadline = self.server.after(self.server.limits.body_s)
         if self.deadline > now:
             return
-        if self.phase in (Phase.FRESH, Phase.IDLE):
+        if self.phase in (FRESH, IDLE):
             self._close()
-        elif self.phase is Phase.HEAD:
+        elif self.phase is HEAD:
             self.refuse(Refused(408, "the request head took too long"))
-        elif self.phase is Phase.BODY:
+        elif self.phase is BODY:
             self.refuse(Refused(408, "the request body took too long"))
         elif self.outlet.pending() and not self.outlet.stalled(1):
             # The last answer is still on its way to a slow client.
             self.deadline = self.server.after(self.server.limits.body_s)
-        elif self.phase is Phase.LINGER:
+        elif self.phase is LINGER:
             self._close()
         else:
             self.destroy()

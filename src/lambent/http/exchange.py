@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lambent.http.answer import BODILESS, Fields, field_lines, status_line, whole_answer
+from lambent.http.answer import BODILESS, Fields, answer_head, field_lines, status_line
+from lambent.http.head import Head
 from lambent.http.headers import NO_HEADERS, Headers
+from lambent.http.outlet import JOIN_BYTES
 
 if TYPE_CHECKING:
     import asyncio
 
     from lambent.http.connection import Connection
-    from lambent.http.head import Head
+    from lambent.http.intake import Intake
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,11 @@ class Reading(enum.Enum):
     """The answer is out; what is left of the body is only in the way of the next request."""
 
 
+OPEN, STARTED, DONE, GONE = Stage
+WAITING, WHOLE, READ, STREAM, DISCARD = Reading
+# Members by a name of the module's: an attribute of an enumeration costs four times as much.
+
+
 class Framing(enum.Enum):
     """How the client learns where a started answer ends."""
 
@@ -60,51 +67,32 @@ class Framing(enum.Enum):
     CLOSE = enum.auto()
 
 
-class Exchange:
+class Exchange(Head):
     """One request and its answer."""
 
     __slots__ = (
         "_connection",
         "_framing",
         "_left",
-        "body_handler",
-        "body_limit",
-        "expects",
-        "headers",
-        "http10",
-        "keep_alive",
-        "method",
         "on_gone",
-        "path",
-        "query",
         "reading",
         "stage",
-        "target",
         "tasks",
         "trailers",
     )
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    _framing: Framing
+    _left: int
+    """Bytes of a LENGTH answer still to be written."""
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.method = head.method
-        self.target = head.target
-        """As it came, before any decoding."""
-        self.path = head.path
-        """Still percent-encoded; of an absolute target only the path."""
-        self.query = head.query
-        """Without the question mark."""
-        self.headers = head.headers
         self.trailers: Headers = NO_HEADERS
         """Of the request; complete once its body is."""
-        self.http10 = head.minor == 0
-        self.keep_alive = head.keep_alive
-        self.expects = head.expects
         self.on_gone: Callable[[], None] | None = None
         """Called once if the exchange ends before its answer does."""
-        self.stage = Stage.OPEN
-        self.reading = Reading.WAITING
-        self.body_handler: BodyHandler | None = None
-        self.body_limit = 0
+        self.stage = OPEN
+        self.reading = WAITING
         self.tasks: set[asyncio.Task[None]] | None = None
 
     @property
@@ -129,7 +117,7 @@ class Exchange:
     @property
     def gone(self) -> bool:
         """Nobody waits for this answer any more."""
-        return self.stage is Stage.GONE
+        return self.stage is GONE
 
     # The request's body
 
@@ -138,40 +126,38 @@ class Exchange:
 
         A body past `limit` bytes goes to the server's `on_too_large` instead.
         """
-        self._begin_reading(Reading.WHOLE)
-        self.body_limit = limit
-        self.body_handler = on_body
-        self._connection.want_whole_body(self)
+        if self.reading is not WAITING:
+            raise RuntimeError("the body of this exchange is already being read")
+        if self.stage is not GONE:
+            self._connection.intake.want_whole(self, limit, on_body)
 
     def read_stream(self) -> AsyncIterator[bytes]:
         """The body in parts, as they come; what is not taken stays with the client.
 
         Raises `PeerGone` when the body ends before its end.
         """
-        self._begin_reading(Reading.STREAM)
-        return _BodyStream(self, self._connection)
-
-    def _begin_reading(self, reading: Reading) -> None:
-        if self.reading is not Reading.WAITING:
+        if self.reading is not WAITING:
             raise RuntimeError("the body of this exchange is already being read")
-        if self.stage is not Stage.GONE:
-            self.reading = reading
+        self.reading = STREAM
+        return _BodyStream(self, self._connection.intake)
 
     # The answer
 
     def respond(self, status: int, headers: Fields, body: bytes) -> None:
         """The whole answer; Content-Length, Date and Connection are added."""
-        if self.stage is not Stage.OPEN:
+        if self.stage is not OPEN:
             self._late("respond")
             return
         connection = self._connection
         keep_alive, common = connection.persistence(self)
-        head, body = whole_answer(status, headers, common, body)
-        self.stage = Stage.DONE
-        if body and self.method != "HEAD":
-            connection.outlet.send_answer(head, body)
-        else:
+        head = answer_head(status, headers, common, len(body))
+        self.stage = DONE
+        if self.method == "HEAD" or status in BODILESS:
             connection.outlet.send(head)
+        elif len(body) <= JOIN_BYTES:
+            connection.outlet.send(head + body)
+        else:
+            connection.outlet.send_parts(head, body)
         connection.answered(keep_alive=keep_alive)
 
     def start(self, status: int, headers: Fields, *, chunked: bool = True) -> None:
@@ -180,7 +166,7 @@ class Exchange:
         With `chunked=False` a Content-Length among `headers` frames it, or else the end of the
         connection does, as it must for a client of HTTP/1.0.
         """
-        if self.stage is not Stage.OPEN:
+        if self.stage is not OPEN:
             self._late("start")
             return
         framing, line = self._frame(status, headers, chunked=chunked)
@@ -189,7 +175,7 @@ class Exchange:
         self.keep_alive, common = self._connection.persistence(self, starting=True)
         head = b"".join((status_line(status), field_lines(headers), common, line, b"\r\n"))
         self._framing = framing
-        self.stage = Stage.STARTED
+        self.stage = STARTED
         self._connection.outlet.send(head)
 
     def _frame(self, status: int, headers: Fields, *, chunked: bool) -> tuple[Framing, bytes]:
@@ -208,7 +194,7 @@ class Exchange:
 
     def write(self, data: bytes) -> None:
         """A part of the body; `await drain()` after it, or a slow client fills our memory."""
-        if self.stage is not Stage.STARTED:
+        if self.stage is not STARTED:
             self._late("write")
             return
         if not data or self._framing is Framing.NONE:
@@ -229,7 +215,7 @@ class Exchange:
 
     def finish(self, trailers: Fields = ()) -> None:
         """The end of an answer in parts. Trailers reach the client only in chunked answers."""
-        if self.stage is not Stage.STARTED:
+        if self.stage is not STARTED:
             self._late("finish")
             return
         if self._framing is Framing.LENGTH and self._left:
@@ -237,23 +223,22 @@ class Exchange:
             raise ValueError("less body than its Content-Length")
         if self._framing is Framing.CHUNKED:
             self._connection.outlet.send(b"0\r\n" + field_lines(trailers) + b"\r\n")
-        self.stage = Stage.DONE
+        self.stage = DONE
         keep_alive, _ = self._connection.persistence(self)
         self._connection.answered(keep_alive=keep_alive)
 
     def abort(self) -> None:
         """Close in the middle of the answer, so that the client sees that it is not whole."""
-        if self.stage is Stage.OPEN or self.stage is Stage.STARTED:
-            truncation_shows = self.stage is Stage.STARTED and (
+        if self.stage is OPEN or self.stage is STARTED:
+            truncation_shows = self.stage is STARTED and (
                 self._framing is Framing.CHUNKED or self._framing is Framing.LENGTH
             )
-            self.stage = Stage.DONE
+            self.stage = DONE
             self._connection.cut(flush=truncation_shows)
 
     def leave(self) -> None:
         """The connection's word that nobody waits for this answer any more."""
-        self.stage = Stage.GONE
-        self.body_handler = None
+        self.stage = GONE
         for task in self.tasks or ():
             task.cancel()
         on_gone, self.on_gone = self.on_gone, None
@@ -265,14 +250,14 @@ class Exchange:
 
     def _late(self, what: str) -> None:
         """After the peer left everything is dropped; out of order it is a bug of the handler's."""
-        if self.stage is not Stage.GONE:
+        if self.stage is not GONE:
             raise RuntimeError(f"{what} on an exchange whose answer is {self.stage.name}")
 
     # Asynchronous work
 
     def spawn(self, coro: Coroutine[Any, Any, None]) -> None:
         """Run `coro` for this exchange. It is cancelled if the peer leaves; if it raises, 500."""
-        if self.stage is Stage.GONE:
+        if self.stage is GONE:
             coro.close()
             return
         self._connection.spawn(self, coro)
@@ -281,17 +266,17 @@ class Exchange:
 class _BodyStream:
     """`async for part in exchange.read_stream()`; a plain iterator needs no closing."""
 
-    __slots__ = ("_connection", "_exchange")
+    __slots__ = ("_exchange", "_intake")
 
-    def __init__(self, exchange: Exchange, connection: Connection) -> None:
+    def __init__(self, exchange: Exchange, intake: Intake) -> None:
         self._exchange = exchange
-        self._connection = connection
+        self._intake = intake
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        part = await self._connection.next_part(self._exchange)
+        part = await self._intake.next_part(self._exchange)
         if not part:
             raise StopAsyncIteration
         return part

@@ -3,7 +3,9 @@
 llhttp (through httptools) judges the syntax; what it lets pass and a safe server may not
 (several spaces, other versions, codings other than chunked, a missing Host) is judged here.
 Each head gets a parser of its own: half a microsecond, and no request can leave a state behind
-that the next one is read with. The body is framed by `body.py` from `Head.length`.
+that the next one is read with. The parser calls nothing back, because a call per field costs more
+than all the rest; the fields are split where they are asked for. `body.py` frames the body from
+`Head.length`.
 """
 
 from __future__ import annotations
@@ -18,92 +20,83 @@ from httptools import (
 )
 
 from lambent.http.faults import Refused
-from lambent.http.headers import Field, Headers
+from lambent.http.headers import Headers
 from lambent.http.limits import Limits
 
 CHUNKED = -1
 """The `length` of a body that comes in chunks."""
 
-_ABSOLUTE = re.compile(rb"https?://[^/?#]+([^?#]*)(?:\?([^#]*))?", re.IGNORECASE)
-_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32} [!-~]+ HTTP/1\.[01]\r\n")
+_RULING = re.compile(
+    rb"\r\n(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)"
+)
+"""In a head in lower case: the fields that rule framing, persistence and expectation."""
+_ABSOLUTE = re.compile(rb"https?://[^/?]+([^?]*)(?:\?(.*))?", re.IGNORECASE)
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32} [!-~]+ HTTP/1\.[01]\r\n")
 _REQUEST_LINE_ROOM = 48
 """Method, version and spaces: what a request line holds besides its target."""
+_SHORTEST_FIELD = 4
 
 
 class Head:
-    """What a request says before its body. Filled by httptools' callbacks."""
+    """What a request says before its body."""
 
     __slots__ = (
-        "complete",
         "expects",
-        "fields",
         "headers",
+        "http10",
         "keep_alive",
         "length",
         "method",
-        "minor",
         "path",
         "query",
         "target",
     )
 
-    headers: Headers
     method: str
-    minor: int
-    """Of the version: 0 or 1."""
+    target: bytes
+    """As it came, before any decoding."""
     path: str
+    """Still percent-encoded; of an absolute target only the path."""
     query: bytes
-    length: int
-    """Of the body in bytes, or `CHUNKED`."""
+    """Without the question mark."""
+    headers: Headers
+    http10: bool
     keep_alive: bool
+    """The client's wish."""
     expects: bool
     """The client waits for `100 Continue` before it sends the body."""
-
-    def __init__(self) -> None:
-        self.fields: list[Field] = []
-        self.target = b""
-        self.complete = False
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
+    length: int
+    """Of the body in bytes, or `CHUNKED`."""
 
 
-_methods: dict[bytes, str] = {}
+class _Silent:
+    """No callbacks; spelt out, because a failing lookup costs httptools more than one that finds."""
+
+    on_message_begin = on_url = on_header = on_headers_complete = on_body = None
+    on_message_complete = on_chunk_header = on_chunk_complete = None
 
 
-def parse_head(raw: bytes, limits: Limits) -> Head:
-    """Parse a head from its first byte to its blank line; raises `Refused`."""
-    head = Head()
-    parser = HttpRequestParser(head)
+def read_head(head: Head, raw: bytes, limits: Limits) -> None:
+    """Fill `head` from a head's first byte to its blank line; raises `Refused`."""
     try:
-        parser.feed_data(raw)
+        HttpRequestParser(_Silent).feed_data(raw)
     except HttpParserUpgrade:
         # An upgrade may be ignored (RFC 9110, 7.8), and is; the body then follows as usual.
         pass
     except HttpParserInvalidMethodError:
-        status = 501 if _METHOD.match(raw) else 400
+        status = 501 if _REQUEST_LINE.match(raw) else 400
         raise Refused(status, "unknown method") from None
     except HttpParserError as error:
         raise Refused(400, str(error)) from None
-    if not head.complete:
-        raise Refused(400, "malformed head")
-    method = parser.get_method()
-    head.method = _methods.get(method) or _methods.setdefault(method, method.decode("ascii"))
-    if len(head.fields) > limits.header_count:
-        raise Refused(431, f"more than {limits.header_count} header fields")
-    _judge_request_line(raw, method, head, limits)
-    _split_target(head)
-    if b" \r\n" in raw or b"\t\r\n" in raw:
-        head.fields = [(name, value.rstrip(b" \t")) for name, value in head.fields]
-    head.headers = Headers(head.fields)
-    _judge_fields(head)
-    return head
+    if len(raw) > limits.header_count * _SHORTEST_FIELD:
+        _count_fields(raw, limits)
+    line = raw[: raw.find(b"\r\n")]
+    known = _lines.get(line) or _remember(line)
+    head.method, head.target, head.path, head.query, head.http10 = known
+    if len(head.target) > limits.target_bytes:
+        raise Refused(414, f"request target longer than {limits.target_bytes} bytes")
+    head.headers = Headers(raw)
+    _read_ruling_fields(head, _RULING.findall(raw.lower()))
 
 
 def refuse_oversized(raw: bytes | bytearray, at: int, limits: Limits) -> None:
@@ -115,75 +108,103 @@ def refuse_oversized(raw: bytes | bytearray, at: int, limits: Limits) -> None:
         raise Refused(431, f"request head larger than {limits.header_bytes} bytes")
 
 
-def _judge_request_line(raw: bytes, method: bytes, head: Head, limits: Limits) -> None:
-    end = raw.find(b"\r\n")
-    version = raw[end - 9 : end]
-    if version == b" HTTP/1.1":
-        head.minor = 1
-    elif version == b" HTTP/1.0":
-        head.minor = 0
-    else:
+def _count_fields(raw: bytes, limits: Limits) -> None:
+    if raw.count(b"\r\n") - 2 > limits.header_count:
+        raise Refused(431, f"more than {limits.header_count} header fields")
+
+
+RequestLine = tuple[str, bytes, str, bytes, bool]
+"""Method, target, path, query, whether it is HTTP/1.0."""
+
+_lines: dict[bytes, RequestLine] = {}
+"""Short request lines that came before: clients repeat themselves."""
+_MAX_LINES = 1024
+_MAX_LINE_BYTES = 256
+
+
+def _remember(line: bytes) -> RequestLine:
+    read = _read_request_line(line)
+    if len(line) <= _MAX_LINE_BYTES:
+        if len(_lines) == _MAX_LINES:
+            _lines.clear()
+        _lines[line] = read
+    return read
+
+
+def _read_request_line(line: bytes) -> RequestLine:
+    # Exactly two spaces: proxies disagree about more, which is how smuggling starts.
+    try:
+        method_bytes, target, version = line.split(b" ")
+    except ValueError:
+        raise Refused(400, "malformed request line") from None
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise Refused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    # Exactly one space on each side: proxies disagree about more, which is how smuggling starts.
-    if end != len(method) + 1 + len(head.target) + 9:
-        raise Refused(400, "malformed request line")
-    if len(head.target) > limits.target_bytes:
-        raise Refused(414, f"request target longer than {limits.target_bytes} bytes")
-
-
-def _split_target(head: Head) -> None:
-    target = head.target
     if b"#" in target:
         raise Refused(400, "a request target has no fragment")
-    if target[0] == 0x2F:
-        path, _, head.query = target.partition(b"?")
-    elif match := _ABSOLUTE.fullmatch(target):
-        path, head.query = match[1] or b"/", match[2] or b""
-    elif target == b"*" and head.method == "OPTIONS":
-        path, head.query = target, b""
-    elif head.method == "CONNECT":
-        raise Refused(501, "this is not a proxy")
+    method = method_bytes.decode("ascii")
+    if target.startswith(b"/"):
+        path, _, query = target.partition(b"?")
     else:
-        raise Refused(400, "malformed request target")
-    head.path = path.decode("ascii")
+        path, query = _other_target(method, target)
+    return method, target, path.decode("ascii"), query, version == b"HTTP/1.0"
 
 
-def _judge_fields(head: Head) -> None:
-    """Framing, persistence and expectation, from the fields that rule them."""
-    headers = head.headers
-    get = headers.get
-    modern = head.minor == 1
-    host = get(b"host")
-    if host is None:
-        if modern:
-            raise Refused(400, "HTTP/1.1 needs a Host header")
-    elif len(headers) != len(headers._index) and len(headers.get_all(b"host")) > 1:  # noqa: SLF001  one room
-        raise Refused(400, "more than one Host header")
-    head.length = _body_length(head, get(b"content-length"), get(b"transfer-encoding"))
-    head.keep_alive = modern
-    connection = get(b"connection")
-    if connection is not None:
-        tokens = [token.strip() for token in connection.lower().split(b",")]
-        head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
+def _other_target(method: str, target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a target that is not a path: absolute, or `*` (RFC 9112, 3.2)."""
+    if method == "CONNECT":
+        raise Refused(501, "this is not a proxy")
+    if match := _ABSOLUTE.fullmatch(target):
+        return match[1] or b"/", match[2] or b""
+    if target == b"*" and method == "OPTIONS":
+        return target, b""
+    raise Refused(400, "malformed request target")
+
+
+def _read_ruling_fields(head: Head, ruling: list[tuple[bytes, bytes]]) -> None:
+    """`ruling`: the fields of `_RULING` in lower case, as they came."""
+    head.length = 0
     head.expects = False
-    expect = get(b"expect")
-    if expect is not None and modern:
-        if expect.lower() != b"100-continue":
+    head.keep_alive = not head.http10
+    fields = dict(ruling)
+    if len(fields) != len(ruling):
+        _refuse_repeated(fields, ruling)
+    for name, value in fields.items():
+        if name == b"content-length":
+            # llhttp has refused everything but one run of digits.
+            head.length = int(value)
+        elif name != b"host":
+            _obey(head, fields, name, value)
+    if b"host" not in fields and not head.http10:
+        raise Refused(400, "HTTP/1.1 needs a Host header")
+
+
+def _obey(head: Head, fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:
+    if name == b"transfer-encoding":
+        head.length = _chunked(head, fields, value)
+    elif name == b"connection":
+        tokens = [token.strip() for token in value.split(b",")]
+        keep = not head.http10 or b"keep-alive" in tokens
+        head.keep_alive = keep and b"close" not in tokens
+    elif name == b"expect" and not head.http10:
+        if value.strip() != b"100-continue":
             raise Refused(417, "the only expectation known here is 100-continue")
-        head.expects = head.length != 0
+        head.expects = True
 
 
-def _body_length(head: Head, length: bytes | None, coding: bytes | None) -> int:
-    if coding is not None:
-        if length is not None:
-            raise Refused(400, "both Content-Length and Transfer-Encoding")
-        if head.minor == 0:
-            raise Refused(400, "Transfer-Encoding does not exist in HTTP/1.0")
-        if coding.lower() != b"chunked":
-            raise Refused(400, "the only transfer coding known here is chunked")
-        return CHUNKED
-    if length is None:
-        return 0
-    if not length.isdigit():
-        raise Refused(400, "malformed Content-Length")
-    return int(length)
+def _chunked(head: Head, fields: dict[bytes, bytes], coding: bytes) -> int:
+    if b"content-length" in fields:
+        raise Refused(400, "both Content-Length and Transfer-Encoding")
+    if head.http10:
+        raise Refused(400, "Transfer-Encoding does not exist in HTTP/1.0")
+    if coding.strip() != b"chunked":
+        raise Refused(400, "the only transfer coding known here is chunked")
+    return CHUNKED
+
+
+def _refuse_repeated(fields: dict[bytes, bytes], ruling: list[tuple[bytes, bytes]]) -> None:
+    """Only Connection may come twice; its fields are then one list."""
+    for name in fields:
+        values = [value for key, value in ruling if key == name]
+        if len(values) > 1 and name != b"connection":
+            raise Refused(400, f"more than one {name.decode('ascii').title()} header")
+        fields[name] = b",".join(values)

@@ -13,30 +13,27 @@ from lambent.http.faults import Refused
 from lambent.http.head import refuse_oversized
 from lambent.http.limits import Limits
 
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 """A CR or LF that is not part of a CRLF; a CR at the very end may still become one."""
 
 
 class Inbox:
-    """Received bytes in order; taken from the front."""
+    """Received bytes in order; taken from the front. `size` is how many wait."""
 
-    __slots__ = ("_at", "_data", "_scanned")
+    __slots__ = ("_at", "_data", "_scanned", "size")
 
     def __init__(self) -> None:
         self._data: bytes | bytearray = b""
         self._at = 0
         self._scanned = 0
         """Up to here there is no end of a head."""
-
-    def __len__(self) -> int:
-        return len(self._data) - self._at
-
-    def more(self) -> bool:
-        return self._at < len(self._data)
+        self.size = 0
 
     def append(self, data: bytes) -> None:
-        if self._at == len(self._data):
-            self._data, self._at, self._scanned = data, 0, 0
+        if not self.size:
+            self._data = data
+            self._at = self._scanned = 0
+            self.size = len(data)
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
@@ -45,16 +42,19 @@ class Inbox:
             self._scanned = max(0, self._scanned - self._at)
             self._at = 0
         self._data += data
+        self.size += len(data)
 
     def clear(self) -> None:
-        self._data, self._at, self._scanned = b"", 0, 0
+        self._data = b""
+        self._at = self._scanned = self.size = 0
 
     def take(self, count: int) -> bytes:
         """Up to `count` bytes, as many as are there."""
         start = self._at
-        data = self._data
-        self._at = end = min(start + count, len(data))
-        part = data[start:end]
+        count = min(count, self.size)
+        self.size -= count
+        self._at = end = start + count
+        part = self._data[start:end]
         return part if type(part) is bytes else bytes(part)
 
     def peek(self, count: int) -> bytes:
@@ -65,36 +65,39 @@ class Inbox:
         end = self._data.find(b"\r\n", self._at, self._at + room)
         if end < 0:
             return None
-        line = bytes(self._data[self._at : end])
-        self._at = end + 2
+        line = self.take(end - self._at)
+        self.take(2)
         return line
 
     def head(self, limits: Limits) -> bytes | None:
         """The next request head, taken; None while it is incomplete. Raises `Refused`."""
         data = self._data
-        # RFC 9112, 2.2: empty lines before a request are skipped.
-        while data[self._at : self._at + 2] == b"\r\n":
-            self._at += 2
+        if data[self._at] == 0x0D:
+            self._skip_empty_lines()
         start = self._at
-        end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
+        end = data.find(b"\r\n\r\n", max(start, self._scanned - 3) if self._scanned else start)
         if end < 0:
             self._judge_incomplete(limits)
             return None
-        end += 4
-        if end - start > min(limits.target_bytes, limits.header_bytes):
-            refuse_oversized(bytes(data[start:end]), 0, limits)
-        self._at = end
-        raw = data[start:end]
-        return raw if type(raw) is bytes else bytes(raw)
+        count = end + 4 - start
+        if count > limits.target_bytes or count > limits.header_bytes:
+            refuse_oversized(bytes(data[start : end + 4]), 0, limits)
+        return self.take(count)
+
+    def _skip_empty_lines(self) -> None:
+        """RFC 9112, 2.2: empty lines before a request line are ignored."""
+        while self._data[self._at : self._at + 2] == b"\r\n":
+            self._at += 2
+            self.size -= 2
 
     def _judge_incomplete(self, limits: Limits) -> None:
         """Refuse now what no further byte can mend, rather than wait for the time limit."""
-        data, start = self._data, self._at
-        if start == len(data):
+        if not self.size:
             return
+        data, start = self._data, self._at
         if data[start] != 0x0D and not 0x21 <= data[start] <= 0x7E:
             raise Refused(400, "this is not HTTP")
         refuse_oversized(data, start, limits)
-        if _BARE.search(data, max(start, self._scanned - 1)):
+        if BARE.search(data, max(start, self._scanned - 1)):
             raise Refused(400, "lines end in CR LF")
         self._scanned = len(data)

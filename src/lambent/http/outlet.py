@@ -21,21 +21,19 @@ class Outlet:
     """Bytes on their way to one client."""
 
     __slots__ = (
-        "_held",
-        "_held_bytes",
         "_mark",
         "_transport",
         "_waiters",
         "_written",
         "congested",
         "deadline",
+        "held",
         "holding",
     )
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self.held = b""
         self._written = 0
         self._mark = 0
         self._waiters: list[asyncio.Future[None]] = []
@@ -46,19 +44,13 @@ class Outlet:
 
     def send(self, data: bytes) -> None:
         if self.holding:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            if self._held_bytes > HELD_BYTES:
+            # Nothing plus the first answer copies nothing.
+            self.held = held = self.held + data
+            if len(held) > HELD_BYTES:
                 self.flush()
         else:
             self._written += len(data)
             self._transport.write(data)
-
-    def send_answer(self, head: bytes, body: bytes) -> None:
-        if len(body) <= JOIN_BYTES:
-            self.send(head + body)
-        else:
-            self.send_parts(head, body)
 
     def send_chunk(self, data: bytes) -> None:
         size = b"%x\r\n" % len(data)
@@ -73,13 +65,11 @@ class Outlet:
         self._transport.writelines(parts)
 
     def flush(self) -> None:
-        held = self._held
+        held = self.held
         if held:
-            data = held[0] if len(held) == 1 else b"".join(held)
-            self._held = []
-            self._held_bytes = 0
-            self._written += len(data)
-            self._transport.write(data)
+            self.held = b""
+            self._written += len(held)
+            self._transport.write(held)
 
     def pause(self, deadline: float) -> None:
         """The transport has too much to send."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lambent.clock import Clock, SystemClock
-from lambent.http.answer import CommonLines, Fields, error_answer, whole_answer
+from lambent.http.answer import CommonLines, Fields, answer_head, error_answer
 from lambent.http.connection import Connection
 from lambent.http.exchange import Exchange
 from lambent.http.limits import Limits
@@ -227,7 +227,7 @@ class Server:
 
     def closing_answer(self, status: int, fields: Fields, body: bytes) -> bytes:
         """An answer for which there is no exchange; the connection closes behind it."""
-        return b"".join(whole_answer(status, fields, self.lines.close, body))
+        return answer_head(status, fields, self.lines.close, len(body)) + body
 
     def spawn(self, coro: Coroutine[Any, Any, None], exchange: Exchange) -> None:
         """Own a task for an exchange; `drain` awaits it, or cancels it in the end."""

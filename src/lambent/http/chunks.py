@@ -1,9 +1,9 @@
-"""Where a request's body ends, and what of it has arrived.
+"""The chunked transfer coding of requests.
 
-A `Body` takes from the connection's `Inbox` and never looks past its own end: what follows is
-the next request. Chunked bodies are decoded here, strictly: a size is hexadecimal digits and an
-extension that is ignored, lines end in CRLF, and everything else is refused. Trailers are kept
-apart from headers.
+Decoded strictly: a size is hexadecimal digits and an extension that is ignored, lines end in
+CRLF, and everything else is refused, as a proxy in front might read it otherwise. `Chunks` takes
+from the connection's `Inbox` and never looks past the body's end: what follows is the next
+request. Trailers are kept apart from headers.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import enum
 import re
 
 from lambent.http.faults import Refused
-from lambent.http.head import CHUNKED
-from lambent.http.headers import NO_HEADERS, Field, Headers
-from lambent.http.inbox import Inbox
+from lambent.http.headers import NO_HEADERS, Headers
+from lambent.http.inbox import BARE, Inbox
 from lambent.http.limits import Limits
 
 _MAX_SIZE_LINE = 256
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _SIZE_LINE_SO_FAR = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
-_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
 
 class _Next(enum.Enum):
@@ -33,36 +31,32 @@ class _Next(enum.Enum):
     TRAILER = enum.auto()
 
 
-class Body:
-    """The rest of one request's body; `done` once its end has been taken."""
+class Chunks:
+    """A chunked body; `done` once its end has been taken."""
 
-    __slots__ = ("_fields", "_inbox", "_left", "_limits", "_next", "_spent", "done", "trailers")
+    __slots__ = (
+        "_chunk",
+        "_inbox",
+        "_limits",
+        "_next",
+        "_spent",
+        "_trailer_lines",
+        "done",
+        "trailers",
+    )
 
-    def __init__(self, inbox: Inbox, length: int, limits: Limits) -> None:
+    def __init__(self, inbox: Inbox, limits: Limits) -> None:
         self._inbox = inbox
         self._limits = limits
-        self._left = 0 if length == CHUNKED else length
-        self._next: _Next | None = _Next.SIZE if length == CHUNKED else None
-        self._spent = 0
-        self._fields: list[Field] = []
+        self.done = False
         self.trailers = NO_HEADERS
-        self.done = length == 0
-
-    def remaining(self) -> int | None:
-        """Bytes still to be taken, or None when only the client knows."""
-        return self._left if self._next is None else None
+        self._next = _Next.SIZE
+        self._chunk = 0
+        self._spent = 0
+        self._trailer_lines: list[bytes] = []
 
     def take(self) -> bytes:
-        """Everything of the body that has arrived; raises `Refused` on a malformed chunk."""
-        if self._next is not None:
-            return self._take_chunks()
-        part = self._inbox.take(self._left)
-        self._left -= len(part)
-        if not self._left:
-            self.done = True
-        return part
-
-    def _take_chunks(self) -> bytes:
+        """All data that has arrived; raises `Refused` on a malformed chunk."""
         parts: list[bytes] = []
         while not self.done:
             if self._next is _Next.SIZE:
@@ -81,27 +75,32 @@ class Body:
         line = self._inbox.line(_MAX_SIZE_LINE)
         if line is None:
             so_far = self._inbox.peek(_MAX_SIZE_LINE)
-            if len(so_far) == _MAX_SIZE_LINE or (
-                so_far and not _SIZE_LINE_SO_FAR.fullmatch(so_far)
-            ):
+            full = len(so_far) == _MAX_SIZE_LINE
+            if full or (so_far and not _SIZE_LINE_SO_FAR.fullmatch(so_far)):
                 raise Refused(400, "malformed chunk size")
             return False
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
             raise Refused(400, "malformed chunk size")
-        self._spend(len(line) - len(match[1]))
-        self._left = int(match[1], 16)
-        self._next = _Next.DATA if self._left else _Next.TRAILER
-        self._spent = self._spent if self._left else 0
+        # Extensions are ignored, so a body of nothing else must not go on for ever.
+        self._spent += len(line) - len(match[1])
+        if self._spent > self._limits.header_bytes:
+            raise Refused(400, "too many chunk extensions")
+        self._chunk = int(match[1], 16)
+        if self._chunk:
+            self._next = _Next.DATA
+        else:
+            self._next = _Next.TRAILER
+            self._spent = 0
         return True
 
     def _take_data(self, parts: list[bytes]) -> bool:
-        part = self._inbox.take(self._left)
+        part = self._inbox.take(self._chunk)
         if not part:
             return False
         parts.append(part)
-        self._left -= len(part)
-        if not self._left:
+        self._chunk -= len(part)
+        if not self._chunk:
             self._next = _Next.DATA_END
         return True
 
@@ -122,24 +121,17 @@ class Body:
             so_far = self._inbox.peek(room)
             if len(so_far) == room:
                 raise Refused(431, "trailers too large")
-            if _BARE.search(so_far):
+            if BARE.search(so_far):
                 raise Refused(400, "malformed trailer")
             return False
         if not line:
-            self.trailers = Headers(self._fields)
+            self.trailers = Headers(b"\r\n" + b"".join(self._trailer_lines))
             self.done = True
             return True
-        match = _TRAILER.fullmatch(line)
-        if match is None:
+        if not _TRAILER.fullmatch(line):
             raise Refused(400, "malformed trailer")
-        self._fields.append((match[1].lower(), match[2].rstrip(b" \t")))
+        self._trailer_lines.append(line + b"\r\n")
         self._spent += len(line) + 2
-        if len(self._fields) > self._limits.header_count:
+        if len(self._trailer_lines) > self._limits.header_count:
             raise Refused(431, f"more than {self._limits.header_count} trailer fields")
         return True
-
-    def _spend(self, count: int) -> None:
-        """Extensions are ignored, so a body of nothing else must not go on for ever."""
-        self._spent += count
-        if self._spent > self._limits.header_bytes:
-            raise Refused(400, "too many chunk extensions")
