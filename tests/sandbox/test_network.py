@@ -121,6 +121,8 @@ def host(spaces):
     host.ip(f"link add up0 type veth peer name down0 netns /proc/{outside.pid}/ns/net")
     host.ip(f"addr add {HOST}/24 dev up0")
     host.ip("link set up0 up")
+    with inside(host.fd):
+        links.forward(enabled=False)  # a new namespace may inherit it from the machine
     outside.ip(f"addr add {OUTSIDE}/24 dev down0")
     outside.ip("link set down0 up")
     outside.ip(f"addr add {FAR}/32 dev lo")
