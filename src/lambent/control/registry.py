@@ -196,16 +196,18 @@ class Registry:
 
     async def _collect(self, sha256: str) -> None:
         """Delete a package once nothing has referred to it for a while."""
+        wait_s = GRACE_S
         while True:
-            await self._clock.sleep(GRACE_S)
+            await self._clock.sleep(wait_s)
             async with self._removing:
                 if self._uses[sha256]:
                     break
-                unused_s = self._clock.monotonic() - self._touched[sha256]
-                if unused_s >= GRACE_S and not self._storing:
+                wait_s = self._touched[sha256] + GRACE_S - self._clock.monotonic()
+                if wait_s <= 0 and not self._storing:
                     await self._artifacts.remove(sha256)
                     log.info("package.removed", sha256=sha256)
                     break
+                wait_s = max(wait_s, RETRY_S)
         del self._touched[sha256]
 
     def _settle(self, bundle: Bundle) -> Bundle:
