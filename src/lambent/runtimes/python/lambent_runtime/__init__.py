@@ -12,5 +12,6 @@ needs of them it takes from their C halves; logging is set up when the function 
     failures.py   every error document, and how it reads in the log
     context.py    the context object
     records.py    the root logger's handler; imported once the function imports logging
+    forks.py      children of the function neither speak for it nor miss a SIGTERM
     hooks.py      what happens when a function imports logging or multiprocessing
 """

@@ -57,8 +57,9 @@ def loads(data):
             value, end = _scan(text, 0)
             if end == len(text):
                 return value
-        except (StopIteration, ValueError):
-            pass  # the standard library below says what is wrong
+        except (StopIteration, ValueError, SystemError):
+            pass  # the standard library below says what is wrong (without it loaded, 3.10 and
+            # 3.11 cannot: "returned NULL without setting an exception")
     import json
 
     def reject(name):

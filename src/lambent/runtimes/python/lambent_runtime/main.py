@@ -11,14 +11,12 @@ import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import os
 import sys
 
-from . import channel, codec, failures
+from . import channel, codec, failures, forks
 from .channel import ChannelClosed, Reader, flush, send
 from .context import LambdaContext
 from .handler import load_handler
 from .hooks import Hooks
 from .state import STATE
-
-SIGTERM = 15
 
 
 async def _coroutine():
@@ -54,8 +52,8 @@ def prepare() -> None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is not replaced yet
     _set_path()
     _add_site_builtins()
-    _signal.signal(SIGTERM, _on_sigterm)
-    os.register_at_fork(after_in_child=_after_fork)
+    _signal.signal(forks.SIGTERM, _on_sigterm)
+    forks.watch(_on_sigterm)
     Hooks().install()
 
 
@@ -103,15 +101,6 @@ def _add_site_builtins() -> None:
 
 def _on_sigterm(_signum, _frame) -> None:
     leave(0)
-
-
-def _after_fork() -> None:
-    """A child of the function's own must not speak for it, nor keep the channel open."""
-    fd, STATE.channel_fd = STATE.channel_fd, -1
-    if fd >= 0:
-        os.close(fd)
-    if _signal.getsignal(SIGTERM) is _on_sigterm:
-        _signal.signal(SIGTERM, _signal.SIG_DFL)
 
 
 def leave(status: int) -> None:
