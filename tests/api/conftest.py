@@ -6,6 +6,7 @@ small engine that satisfies the same Protocol as the real one: it echoes payload
 
 import asyncio
 import http.client
+import io
 import json
 import threading
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import botocore.loaders
 import botocore.model
 import msgspec
 import pytest
+import structlog
 
 from lambent.api import model
 from lambent.api.app import App
@@ -27,6 +29,7 @@ from lambent.control.targets import VersionTarget
 from lambent.engine.invocation import Outcome
 from lambent.errors import ResourceNotFound, TooManyRequests
 from lambent.http.server import Server
+from lambent.observe.server_log import configure
 from lambent.settings import Settings
 
 
@@ -39,6 +42,15 @@ def botocore_model():
 @pytest.fixture(scope="session")
 def service():
     return model.load()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server_log():
+    """The server's own log, as one JSON object a line."""
+    stream = io.StringIO()
+    configure(stream, pretty=False)
+    yield stream
+    structlog.reset_defaults()
 
 
 class Engine:
@@ -150,8 +162,7 @@ def serving(settings, **services):
         found_services = Services(
             dispatcher=engine, events=engine, **dict.fromkeys(unused), **services
         )
-        beside = {"/_page/": lambda exchange: exchange.respond(200, [], b"a page")}
-        app = App(settings, SystemClock(), found_services, operations=OPERATIONS, beside=beside)
+        app = App(settings, SystemClock(), found_services, operations=OPERATIONS)
         stop.extend([asyncio.get_running_loop(), asyncio.Event()])
         async with Server(app.handle) as server:
             server.on_too_large = app.too_large

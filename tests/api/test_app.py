@@ -61,10 +61,13 @@ def test_errors_are_answered_as_aws_does(door):
     )
 
 
-def test_our_own_mistakes_tell_nothing(door):
+def test_our_own_mistakes_are_told_to_the_log_alone(door, server_log):
     status, code, message = refused(door.client().get_function, FunctionName="broken")
     assert (status, code) == (500, "ServiceException")
     assert "mistake" not in message
+    record = json.loads(server_log.getvalue().splitlines()[-1])
+    assert (record["event"], record["operation"]) == ("operation.failed", "GetFunction")
+    assert "a mistake of ours" in record["exception"]
 
 
 def test_an_unknown_path_or_method(door):
@@ -121,11 +124,6 @@ def test_the_location_of_the_code_is_a_working_link(door):
     assert (status, headers["content-length"], body) == (200, "800000", b"")
     assert door.request("GET", "/_code/other")[0] == 404
     assert door.request("POST", "/_code/token")[0] == 404
-
-
-def test_what_stands_beside_awss_api(door):
-    assert door.request("GET", "/_page/1")[::2] == (200, b"a page")
-    assert door.request("GET", "/_other")[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -152,3 +152,19 @@ def test_the_scanner_and_the_standard_library_agree(payload, data):
     elif payload:
         message = said(payload)
         assert re.search(r"line: \d+, column: \d+]$", message)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON.map(json.dumps).map(str.encode), st.data())
+def test_a_large_payload_broken_anywhere_is_refused_or_still_json(payload, data):
+    payload = b'["' + b"x" * jackson.SCAN_MAX_BYTES + b'",' + payload + b"]"
+    place = data.draw(st.integers(jackson.SCAN_MAX_BYTES, len(payload) - 1))
+    cut = data.draw(st.booleans())
+    byte = data.draw(st.binary(min_size=1, max_size=1))
+    broken = payload[:place] if cut else payload[:place] + byte + payload[place + 1 :]
+    try:
+        json.loads(broken.decode(), parse_constant=int)
+    except ValueError:
+        assert re.search(r"line: \d+, column: \d+]$", said(broken))
+    else:
+        jackson.check(broken)

@@ -69,25 +69,19 @@ class App:
         services: Services,
         *,
         ready: Callable[[], bool] = lambda: True,
-        beside: Mapping[str, Callable[[Exchange], None]] | None = None,
         operations: Mapping[str, Operation] | None = None,
     ) -> None:
-        """`operations` None means all that are registered.
-
-        `beside` answers paths by their prefix, which starts with `/_`; AWS's API has none such.
-        Those handlers judge credentials themselves.
-        """
+        """`operations` None means all that are registered."""
         model = load()
         self._settings = settings
         self._clock = clock
         self._services = services
         self._ready = ready
-        self._beside = dict(beside or {})
         self._operations = served() if operations is None else operations
         self._router = Router(model)
-        self.authenticator = Authenticator(settings, clock)
+        self._authenticator = Authenticator(settings, clock)
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
-        self._invoker = Invoker(services, self.authenticator, self._router, clock, self._executor)
+        self._invoker = Invoker(services, self._authenticator, self._router, clock, self._executor)
 
     def close(self) -> None:
         """After the last exchange is over."""
@@ -100,8 +94,6 @@ class App:
             self._invoker.begin(exchange)
         elif path.startswith("/_code/"):
             downloads.serve(exchange, self._services.code_download, self._executor)
-        elif path.startswith("/_") and (other := self._other(path)) is not None:
-            other(exchange)
         elif path == "/healthz":
             exchange.respond(200, [(b"Content-Type", b"text/plain")], b"ok\n")
         elif path == "/readyz":
@@ -110,12 +102,6 @@ class App:
             exchange.respond(200 if ready else 503, [(b"Content-Type", b"text/plain")], body)
         else:
             self._begin(exchange)
-
-    def _other(self, path: str) -> Callable[[Exchange], None] | None:
-        for prefix, handler in self._beside.items():
-            if path.startswith(prefix):
-                return handler
-        return None
 
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""
@@ -138,12 +124,12 @@ class App:
         try:
             match = self._router.match(exchange.method, exchange.path, exchange.query)
             claim = None
-            if self.authenticator.verifies:
-                claim = self.authenticator.claim(_head(exchange))
+            if self._authenticator.verifies:
+                claim = self._authenticator.claim(_head(exchange))
                 identity = claim.identity
             else:
                 refuse_foreign_pages(exchange.headers)
-                identity = self.authenticator.identify(
+                identity = self._authenticator.identify(
                     exchange.headers.get(b"authorization"), exchange.query
                 )
         except LambentError as error:
@@ -184,7 +170,7 @@ class App:
     def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
-            self.authenticator.verify(_head(exchange), call.claim, body)
+            self._authenticator.verify(_head(exchange), call.claim, body)
         operation = call.match.operation
         if operation.name not in self._operations:
             raise NotAvailable(operation.name)

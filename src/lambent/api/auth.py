@@ -102,7 +102,7 @@ class Authenticator:
             raise UnrecognizedClient("The security token included in the request is invalid.")
         self._check_scope(scope, parts)
         self._check_time(parts)
-        signed = tuple(parts.signed.lower().split(";"))
+        signed = tuple(parts.signed.split(";"))
         _check_signed(head, signed)
         declared = head.headers.get(b"x-amz-content-sha256")
         return Claim(

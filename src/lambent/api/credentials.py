@@ -20,6 +20,8 @@ _CREDENTIAL: Final = re.compile(rb"Credential=([^,\s]+)")
 _QUERY_CREDENTIAL: Final = re.compile(rb"(?:^|&)X-Amz-Credential=([^&]+)")
 
 _CACHE_MAX: Final = 1024
+_REMEMBERED_MAX: Final = 512
+"""Bytes; a stranger's long header is read each time and not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Identifier:
         found = pattern.search(text)
         scope = parse_scope(unquote(found[1].decode("latin-1"))) if found else None
         identity = self.of_scope(scope) if scope else self._default
-        if pattern is _CREDENTIAL:
+        if pattern is _CREDENTIAL and len(text) <= _REMEMBERED_MAX:
             if len(self._known) >= _CACHE_MAX:
                 self._known.clear()
             self._known[text] = identity

@@ -97,7 +97,7 @@ class _Scanner:
         if isinstance(error, UnicodeDecodeError):
             self._utf8(error.start)
         place = _BYTE.search(str(error))
-        if place is None:
+        if place is None or int(place[1]) >= len(self._data):
             self._at = len(self._data)
             self._fail("Unexpected end-of-input")
         self._at = int(place[1])

@@ -43,6 +43,8 @@ CLIENT_CONTEXT_LIMIT: Final = 3_583
 _KINDS: Final = frozenset({None, b"RequestResponse", b"Event", b"DryRun"})
 _LOG_TYPES: Final = frozenset({None, b"None", b"Tail"})
 _FUNCTIONS_MAX: Final = 4096
+_REMEMBERED_QUERY_MAX: Final = 256
+"""Bytes: any qualifier fits, and no presigned query, which does not come twice."""
 
 _JSON: Final = (b"Content-Type", b"application/json")
 
@@ -118,8 +120,8 @@ class Invoker:
         query = dict(parse_qsl(raw_query.decode("utf-8", "replace"), keep_blank_values=True))
         name = unquote(path[len(PREFIX) : -len(SUFFIX)])
         scope = Scope(account, region)
-        function = resolve(scope, name, query.get("Qualifier"), operation="Invoke")
-        if b"X-Amz-" not in raw_query:  # a presigned query does not come twice
+        function = resolve(scope, name, query.get("Qualifier"), operation="InvokeFunction")
+        if len(raw_query) <= _REMEMBERED_QUERY_MAX:
             if len(self._functions) >= _FUNCTIONS_MAX:
                 self._functions.clear()
             self._functions[where] = function
