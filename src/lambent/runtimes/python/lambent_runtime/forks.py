@@ -5,10 +5,9 @@ cleaned up after the fork, so `Process.terminate` right after `start` would be l
 cannot happen on Lambda, where SIGTERM has no Python handler.
 """
 
-import os
-
 import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import _thread
+import os
 
 from .state import STATE
 

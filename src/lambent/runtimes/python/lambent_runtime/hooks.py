@@ -7,7 +7,7 @@ missing /dev/shm. Neither is imported for a function that does not use it: a fin
 
 import sys
 
-ENOENT, ENOSYS = 2, 38
+ENOSYS = 38
 
 
 def _set_up_logging(module) -> None:
@@ -19,18 +19,23 @@ def _set_up_logging(module) -> None:
 
 def _refuse_semaphores(module) -> None:
     """Without /dev/shm the kernel says ENOENT; Lambda says ENOSYS."""
+    module.SemLock = _SemLock(module.SemLock)
 
-    class SemLock(module.SemLock):  # type: ignore[misc]  # known only now
-        def __new__(cls, *args, **kwargs):
-            try:
-                return module_class.__new__(cls, *args, **kwargs)
-            except FileNotFoundError:
-                raise OSError(ENOSYS, "Function not implemented") from None
 
-    module_class = module.SemLock
-    SemLock.__qualname__ = "SemLock"
-    SemLock.__module__ = module.__name__
-    module.SemLock = SemLock
+class _SemLock:
+    """Stands where the type stood: a subclass of it is freed wrongly on 3.9 (crashed)."""
+
+    def __init__(self, real) -> None:
+        self._real = real
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return self._real(*args, **kwargs)
+        except FileNotFoundError:
+            raise OSError(ENOSYS, "Function not implemented") from None
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
 
 
 def _refuse_shared_memory(module) -> None:
