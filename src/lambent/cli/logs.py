@@ -93,9 +93,7 @@ def _server(aws: Aws, name: str, since_ms: int, follow: bool) -> Iterator[dict[s
     """NDJSON `{"time", "stream", "message"}` from the server, as it comes."""
     query = {"since": since_ms, **({"follow": 1} if follow else {})}
     url = f"{aws.endpoint_url}/_lambent/logs/{urllib.parse.quote(name, safe='')}"
-    request = urllib.request.Request(  # noqa: S310  the endpoint that the user gave
-        f"{url}?{urllib.parse.urlencode(query)}", headers={"X-Lambent-Region": aws.region_name}
-    )
+    request = _signed(aws, f"{url}?{urllib.parse.urlencode(query)}")
     # None: a followed log may be quiet for hours.
     try:
         with _opener(aws).open(request, timeout=None if follow else 60) as answer:
@@ -111,6 +109,17 @@ def _server(aws: Aws, name: str, since_ms: int, follow: bool) -> Iterator[dict[s
             why=str(error.reason),
             fix="lambent up -d     or     --endpoint-url URL",
         ) from None
+
+
+def _signed(aws: Aws, url: str) -> urllib.request.Request:
+    """Signed as for Lambda: the credential scope says whose function of which region is meant."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    request = AWSRequest("GET", url)
+    if credentials := aws.session.get_credentials():
+        SigV4Auth(credentials, "lambda", aws.region_name).add_auth(request)
+    return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310  the endpoint that the user gave
 
 
 def _opener(aws: Aws) -> urllib.request.OpenerDirector:
