@@ -227,3 +227,21 @@ def test_identities_of_those_who_need_not_sign():
         assert identify(other, b"") == Identity("123456789012", "us-east-1")
     for i in range(5000):
         identify(b"AWS4-HMAC-SHA256 Credential=%d/1/r/lambda/aws4_request, S" % i, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/a/./b/../c//d/",
+        "/a/..",
+        "//a",
+        "/a%2Fb%20c",
+        "/caf%C3%A9",
+        "/a+b",
+        "/x?b=2&a=1&a=0&c",
+        "/x?k=a%20b%2B~",
+    ],
+)
+def test_paths_and_queries_are_normalised_as_botocore_does(path):
+    assert verify(signed(path=path)).region == "eu-west-1"

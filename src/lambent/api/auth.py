@@ -159,7 +159,7 @@ class Authenticator:
             )
         now = datetime.fromtimestamp(self._clock.time_ms() / 1000, UTC)
         try:
-            made = datetime.strptime(parts.timestamp, _FORM).replace(tzinfo=UTC)
+            made = datetime.fromisoformat(parts.timestamp)
         except ValueError:
             raise IncompleteSignature(f"'{parts.timestamp}' is not a date.") from None
         if made > now + SKEW:

@@ -32,13 +32,19 @@ def canonical_request(
     return "\n".join(
         (
             method,
-            quote(normalised(path), safe="/~"),
+            canonical_path(path),
             canonical_query(query),
             lines,
             ";".join(signed),
             payload_hash,
         )
     )
+
+
+@lru_cache(maxsize=256)
+def canonical_path(path: str) -> str:
+    """The path as it was sent, percent signs included, encoded once more."""
+    return quote(normalised(path), safe="/~")
 
 
 def normalised(path: str) -> str:
@@ -53,6 +59,7 @@ def normalised(path: str) -> str:
     return f"/{'/'.join(kept)}{final}"
 
 
+@lru_cache(maxsize=256)
 def canonical_query(query: str) -> str:
     """Sorted by encoded name and value; the signature of a presigned query is left out."""
     pairs = []
