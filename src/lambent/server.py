@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from lambent.control.targets import LATEST
 from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.launcher import Launcher
 from lambent.errors import ConfigurationError, LambentError, SandboxError
+from lambent.events.policy import EventPolicy
 from lambent.events.queue import EventQueue
 from lambent.http.exchange import Exchange
 from lambent.http.server import Listener, Server
@@ -44,6 +46,7 @@ from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings, load
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
+from lambent.store.event_queue import QueueKey
 
 log = structlog.get_logger()
 
@@ -130,6 +133,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             dispatcher,
             clock,
             spawn,
+            policy=partial(_event_policy, dispatcher),
             metrics=metrics,
             retry_delays_s=settings.async_retry_delays_s,
         )
@@ -146,6 +150,15 @@ async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
         await coro
     except Exception:
         log.exception("server.task_failed", task=getattr(coro, "__qualname__", ""))
+
+
+def _event_policy(dispatcher: Dispatcher, key: QueueKey) -> EventPolicy:
+    """AWS's defaults, and whether the function is stopped by a reservation of zero."""
+    try:
+        route = dispatcher.find(key.account, key.region, key.name)
+    except LambentError:
+        return EventPolicy()
+    return EventPolicy(reserved_concurrency=route.targets.reserved_concurrency)
 
 
 async def _open_host(settings: Settings) -> SandboxHost:

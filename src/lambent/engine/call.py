@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import LambentError
+from lambent.observe.tail import LogTail
 
 if TYPE_CHECKING:
     from lambent.engine.admission import Concurrency
@@ -28,7 +29,7 @@ class Call:
         self._lease: Concurrency | None = lease
         self.started = 0.0
         """Monotonic seconds at delivery."""
-        self.tail: list[bytes] | None = [] if invocation.want_log_tail else None
+        self.tail = LogTail() if invocation.want_log_tail else None
 
     def finish(self, outcome: Outcome) -> None:
         if self._release():

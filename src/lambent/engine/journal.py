@@ -14,23 +14,26 @@ from lambent.observe.log_name import new_stream_name
 from lambent.observe.logs import LogStore
 from lambent.observe.platform_lines import platform_lines
 from lambent.observe.report import Report
+from lambent.observe.tail import LogTail
 
 
 class Journal:
     """The log of one environment."""
 
-    __slots__ = ("_clock", "_lines", "_stream", "_tail", "stream_name")
+    __slots__ = ("_clock", "_last_ms", "_lines", "_stream", "_tail", "stream_name")
 
     def __init__(self, target: VersionTarget, logs: LogStore, clock: Clock) -> None:
         self._clock = clock
         self._lines = platform_lines(target, runtime_version=target.runtime or "")
         self.stream_name = new_stream_name(clock.time_ms(), target.version)
         self._stream = logs.open(target.account, target.region, target.log_group, self.stream_name)
-        self._tail: list[bytes] | None = None
+        self._tail: LogTail | None = None
+        self._last_ms = 0
 
     def on_message(self, time_us: int | None, message: bytes) -> None:
-        """One event of the function's output."""
-        self._append(self._clock.time_ms() if time_us is None else time_us // 1000, message)
+        """One event of the function's output, with its own time if it has one."""
+        now = self._clock.time_ms()
+        self._append(now if time_us is None else min(now, time_us // 1000), message)
 
     def init_started(self) -> None:
         now = self._clock.time_ms()
@@ -73,6 +76,8 @@ class Journal:
     def _append(self, time_ms: int, line: bytes | None) -> None:
         if line is None:  # the log's format or level leaves it out
             return
-        self._stream.append(time_ms, line)
+        # Readers sort by time; what was written later must not seem earlier.
+        self._last_ms = max(self._last_ms, time_ms)
+        self._stream.append(self._last_ms, line)
         if self._tail is not None:
             self._tail.append(line)

@@ -1,0 +1,192 @@
+"""A live server as its users run it, driven by boto3, the AWS CLI and raw sockets.
+
+`server` is one per session and worker; a test that kills, fills or reconfigures starts its own with
+`start_server`. Each test makes functions under names of its own (`name`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+ROLE = "arn:aws:iam::123456789012:role/test"
+PYTHON = f"python3.{sys.version_info.minor}"
+ECHO = "def handler(event, context):\n    return event\n"
+
+
+def archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for name, text in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o755 << 16
+            package.writestr(info, text)
+    return buffer.getvalue()
+
+
+class LiveServer:
+    """A server process and clients for it."""
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        self.data_dir = data_dir
+        self.log_file = data_dir.parent / f"{data_dir.name}-{uuid.uuid4().hex[:6]}.log"
+        environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("LAMBENT_", "AWS_"))},
+            "LAMBENT_DATA_DIR": str(data_dir),
+            "LAMBENT_PORT": "0",
+            "XDG_CONFIG_HOME": str(data_dir / "no-config"),
+            **{f"LAMBENT_{key.upper()}": str(value) for key, value in settings.items()},
+        }
+        with self.log_file.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lambent.server"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environ,
+            )
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(30)
+            self.process.stdout.close()
+            raise RuntimeError(f"the server did not start:\n{self.log_file.read_text()}")
+        self.facts = json.loads(line)
+        self.url: str = self.facts["url"]
+        self.port = int(self.url.rsplit(":", 1)[1])
+        self.client = self.boto3()
+
+    def boto3(self, key: str = "test", secret: str = "test", region: str = "us-east-1") -> Any:
+        return boto3.client(
+            "lambda",
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(retries={"max_attempts": 0}, read_timeout=120),
+        )
+
+    def function(self, name: str, source: str | dict[str, str] = ECHO, **options: Any) -> str:
+        """Create a function and wait until it is Active."""
+        files = {"app.py": source} if isinstance(source, str) else source
+        options = {
+            "Runtime": PYTHON,
+            "Handler": "app.handler",
+            "Role": ROLE,
+            "Timeout": 30,
+            **options,
+        }
+        self.client.create_function(FunctionName=name, Code={"ZipFile": archive(files)}, **options)
+        self.active(name)
+        return name
+
+    def active(self, name: str) -> None:
+        for waiter in ("function_active_v2", "function_updated_v2"):
+            self.client.get_waiter(waiter).wait(
+                FunctionName=name, WaiterConfig={"Delay": 0.02, "MaxAttempts": 3000}
+            )
+
+    def invoke(self, name: str, payload: Any = None, **options: Any) -> Any:
+        """The decoded payload of a call that must succeed."""
+        answer = self.client.invoke(
+            FunctionName=name, Payload=json.dumps(payload or {}).encode(), **options
+        )
+        body = answer["Payload"].read()
+        assert "FunctionError" not in answer, body
+        return json.loads(body)
+
+    def raw(self, data: bytes, *, wait: float = 10.0) -> bytes:
+        """Send bytes, return all that comes until the server closes or `wait` seconds pass."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as sock:
+            sock.sendall(data)
+            got = b""
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while piece := sock.recv(65536):
+                    got += piece
+            return got
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(60)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
+            self.client.close()
+
+
+@pytest.fixture(scope="session")
+def shared_runtimes(tmp_path_factory) -> Path:
+    """A data directory's `runtimes` folder, so that each server need not lay them out again."""
+    return tmp_path_factory.mktemp("runtimes")
+
+
+@pytest.fixture
+def start_server(tmp_path: Path, shared_runtimes: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Start servers on this test's own data directory; all are ended with the test."""
+    started: list[LiveServer] = []
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "runtimes").symlink_to(shared_runtimes)
+
+    def start(**settings: Any) -> LiveServer:
+        server = LiveServer(data_dir, **{"state_delay_s": 0, **settings})
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, shared_runtimes: Path) -> Iterator[LiveServer]:
+    """One server for all tests that leave it as it was. Pending and InProgress last 0.2 s."""
+    data_dir = tmp_path_factory.mktemp("server")
+    (data_dir / "runtimes").symlink_to(shared_runtimes)
+    live = LiveServer(data_dir, state_delay_s=0.2)
+    yield live
+    assert live.stop() == 0, live.log_file.read_text()
+
+
+@pytest.fixture
+def name(server: LiveServer) -> Iterator[str]:
+    """A function name of this test's own; what stands under it is deleted afterwards."""
+    chosen = f"test-{uuid.uuid4().hex[:12]}"
+    yield chosen
+    with contextlib.suppress(server.client.exceptions.ResourceNotFoundException):
+        server.client.delete_function(FunctionName=chosen)
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture(name="until")
+def _until() -> Callable[..., Any]:
+    return until
