@@ -28,7 +28,9 @@ def python_for_others() -> str | None:
     test = again + "or sys.version_info < (3, 11))"
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         try:
-            ended = subprocess.run([*as_nobody(), python, "-c", test], capture_output=True, check=False)
+            ended = subprocess.run(
+                [*as_nobody(), python, "-c", test], capture_output=True, check=False
+            )
         except OSError:
             continue
         if ended.returncode == 0:

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Literal
 
 from lambent.errors import SandboxError
-from lambent.sandbox import layers, namespaces
+from lambent.sandbox import layers, leftovers, namespaces
 from lambent.sandbox.cgroup import Cgroup
-from lambent.sandbox.cgroups import Cgroups, remove_parents
+from lambent.sandbox.cgroups import Cgroups
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.namespace_sandbox import NamespaceSandbox
-from lambent.sandbox.network import Network, remove_network
+from lambent.sandbox.network import Network
 from lambent.sandbox.request import create_fields
 from lambent.sandbox.resolver import resolv_conf
 from lambent.sandbox.spawner_link import SpawnerLink
@@ -70,8 +70,7 @@ class NamespaceHost:
 
     def _open_machine(self) -> None:
         self._instance.lock()
-        remove_parents(self._instance)
-        remove_network(self._instance)
+        leftovers.clean(self._instance)
         self._cgroups.open()
         self._disks.open()
         if self._egress == "nat":

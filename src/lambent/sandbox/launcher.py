@@ -191,12 +191,14 @@ def _become_program(control: _socket.socket, message: wire.Message, plan: Plan) 
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (SIGCHLD,))
         for ignored_by_python in (_signal.SIGPIPE, _signal.SIGXFSZ):
             _signal.signal(ignored_by_python, _signal.SIG_DFL)
-        wire.send(control, wire.encode(wire.STARTED, number))
-        arrange(message.fds, [int(target) for target in wire.split(targets_text)])
+        talk = arrange(message.fds, [int(target) for target in wire.split(targets_text)], control)
         for kind, limit in plan.limits:
             _limit(kind, limit)
         namespaces.become(namespaces.UID, namespaces.GID, privileged=plan.privileged)
         kernel.capset(0)
+        # From here on it is the function's process in all but its program.
+        wire.send(talk, wire.encode(wire.STARTED, number))
+        talk.close()
         code = NOT_FOUND
         os.chdir(cwd)
         execute(argv, dict(entry.split(b"=", 1) for entry in env))
@@ -209,8 +211,11 @@ def _become_program(control: _socket.socket, message: wire.Message, plan: Plan) 
         os._exit(code)
 
 
-def arrange(fds: list[int], targets: list[int]) -> None:
-    """Make `fds` the descriptors `targets`, 0 to 2 /dev/null where not given; close all others."""
+def arrange(fds: list[int], targets: list[int], control: _socket.socket) -> _socket.socket:
+    """Make `fds` the descriptors `targets`, 0 to 2 /dev/null where not given; close all others.
+
+    Returns `control` on a number that is in nobody's way.
+    """
     import fcntl
 
     above = max([*targets, 2]) + 1
@@ -222,9 +227,11 @@ def arrange(fds: list[int], targets: list[int]) -> None:
             parked[standard] = fcntl.fcntl(
                 os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), fcntl.F_DUPFD_CLOEXEC, above
             )
+    spared = fcntl.fcntl(control.fileno(), fcntl.F_DUPFD_CLOEXEC, above)
     for target, fd in parked.items():
         os.dup2(fd, target, inheritable=True)
-    close_all_but(set(parked))
+    close_all_but({*parked, spared})
+    return _socket.socket(fileno=spared)
 
 
 def keep_nothing(but: set[int]) -> None:

@@ -171,11 +171,12 @@ def _spawn(argv: tuple[str, ...], env: Mapping[str, str], fds: Mapping[int, int]
     try:
         for target, fd in fds.items():
             parked[target] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, first)
-        actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
+        actions: list[tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, standard, "/dev/null", os.O_RDWR, 0)
             for standard in range(3)
             if standard not in fds
         ]
+        actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable() - set(fds)]
         actions += [(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in parked.items()]
         return os.posix_spawn(
             argv[0], argv, env, file_actions=actions, setpgroup=0,
@@ -184,6 +185,17 @@ def _spawn(argv: tuple[str, ...], env: Mapping[str, str], fds: Mapping[int, int]
     finally:
         for fd in parked.values():
             os.close(fd)
+
+
+def _inheritable() -> set[int]:
+    """What whoever started the server left open for its children."""
+    found = set()
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208  numbers, not paths
+        fd = int(name)
+        with suppress(OSError):  # the one that reads the folder is closed by now
+            if fd > 2 and os.get_inheritable(fd):
+                found.add(fd)
+    return found
 
 
 def _peak_kb(usage: object) -> int:

@@ -96,9 +96,13 @@ class SpawnerLink:
             raise
 
     def _end_orphan(self, answer: asyncio.Future[int]) -> None:
-        """The one who asked has left: end what was made for them."""
+        """The one who asked left as the answer came; a later one is discarded by `_resolve`."""
         if not answer.cancelled() and answer.exception() is None:
-            self.end(answer.result())
+            self._discard(answer.result())
+
+    def _discard(self, pid: int) -> None:
+        self.end(pid)
+        self._gone[pid].add_done_callback(lambda _: self.forget(pid))
 
     def end(self, pid: int) -> None:
         if pid in self._gone and not self._gone[pid].done() and self.alive:
@@ -146,7 +150,7 @@ class SpawnerLink:
         if answer is not None and not answer.done():
             answer.set_result(pid)
         elif answer is not None:
-            self.end(pid)
+            self._discard(pid)
 
     def _refuse(self, message: wire.Message) -> None:
         number, code, text = message.fields

@@ -52,7 +52,13 @@ async def attack(host, number, folder, name, env):
         # Whatever was done to it, the place must still obey.
         again = await sandbox.start(ProcessSpec(argv=("/bin/sh", "-c", "exit 3"), env={}))
         alive = (await asyncio.wait_for(again.exited, 30)).code == 3
-        return {"code": end.code, "signal": end.signal, "oom": end.oom, "text": text, "alive": alive}
+        return {
+            "code": end.code,
+            "signal": end.signal,
+            "oom": end.oom,
+            "text": text,
+            "alive": alive,
+        }
     finally:
         await sandbox.close()
 

@@ -43,7 +43,9 @@ assert refusal((135, 92)[column], 0x0040000) == errno.EPERM  # personality ADDR_
 assert refusal((135, 92)[column], 0xFFFFFFFF) == 0
 for request in (0x5412, 0x541C):  # TIOCSTI, TIOCLINUX
     assert refusal((16, 29)[column], 0, request, 0) == errno.EPERM, hex(request)
-assert refusal((16, 29)[column], 0, 0x100000000 | 0x5412, 0) == errno.EPERM  # the kernel ignores the high half
+assert (
+    refusal((16, 29)[column], 0, 0x100000000 | 0x5412, 0) == errno.EPERM
+)  # the kernel ignores the high half
 
 # What programs need still works.
 pid = os.fork()

@@ -3,7 +3,17 @@
 import multiprocessing
 import os
 
-assert sorted(os.listdir("/dev")) == ["fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]
+assert sorted(os.listdir("/dev")) == [
+    "fd",
+    "full",
+    "null",
+    "random",
+    "stderr",
+    "stdin",
+    "stdout",
+    "urandom",
+    "zero",
+]
 assert not os.path.exists("/sys")
 try:
     multiprocessing.get_context("spawn").Lock()

@@ -13,7 +13,12 @@ for folder in ("/", "/var/task", "/var/lang", "/var/runtime", "/opt", "/etc", "/
         continue
     raise SystemExit(f"{folder} was written")
 for path in ("/etc/passwd", "/etc/resolv.conf", "/var/task/read_only.py", "/usr/bin/env"):
-    for change in (lambda p: open(p, "a"), os.unlink, lambda p: os.chmod(p, 0o777), lambda p: os.utime(p)):
+    for change in (
+        lambda p: open(p, "a"),
+        os.unlink,
+        lambda p: os.chmod(p, 0o777),
+        lambda p: os.utime(p),
+    ):
         try:
             change(path)
         except OSError as error:
