@@ -12,7 +12,7 @@ import enum
 import re
 
 from lambent.http.faults import Refused
-from lambent.http.headers import NO_HEADERS, Headers
+from lambent.http.headers import NO_HEADERS, Headers, split_fields
 from lambent.http.inbox import BARE, Inbox
 from lambent.http.limits import Limits
 
@@ -125,12 +125,12 @@ class Chunks:
                 raise Refused(400, "malformed trailer")
             return False
         if not line:
-            self.trailers = Headers(b"\r\n" + b"".join(self._trailer_lines))
+            self.trailers = Headers(split_fields(self._trailer_lines))
             self.done = True
             return True
         if not _TRAILER.fullmatch(line):
             raise Refused(400, "malformed trailer")
-        self._trailer_lines.append(line + b"\r\n")
+        self._trailer_lines.append(line)
         self._spent += len(line) + 2
         if len(self._trailer_lines) > self._limits.header_count:
             raise Refused(431, f"more than {self._limits.header_count} trailer fields")

@@ -3,9 +3,8 @@
 llhttp (through httptools) judges the syntax; what it lets pass and a safe server may not
 (several spaces, other versions, codings other than chunked, a missing Host) is judged here.
 Each head gets a parser of its own: half a microsecond, and no request can leave a state behind
-that the next one is read with. The parser calls nothing back, because a call per field costs more
-than all the rest; the fields are split where they are asked for. `body.py` frames the body from
-`Head.length`.
+that the next one is read with. It calls nothing back, because a call per field costs more than
+to split what it found well-formed. `intake.py` frames the body from `Head.length`.
 """
 
 from __future__ import annotations
@@ -20,21 +19,16 @@ from httptools import (
 )
 
 from lambent.http.faults import Refused
-from lambent.http.headers import Headers
+from lambent.http.headers import Headers, split_fields
 from lambent.http.limits import Limits
 
 CHUNKED = -1
 """The `length` of a body that comes in chunks."""
 
-_RULING = re.compile(
-    rb"\r\n(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)"
-)
-"""In a head in lower case: the fields that rule framing, persistence and expectation."""
 _ABSOLUTE = re.compile(rb"https?://[^/?]+([^?]*)(?:\?(.*))?", re.IGNORECASE)
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32} [!-~]+ HTTP/1\.[01]\r\n")
 _REQUEST_LINE_ROOM = 48
 """Method, version and spaces: what a request line holds besides its target."""
-_SHORTEST_FIELD = 4
 
 
 class Head:
@@ -88,15 +82,15 @@ def read_head(head: Head, raw: bytes, limits: Limits) -> None:
         raise Refused(status, "unknown method") from None
     except HttpParserError as error:
         raise Refused(400, str(error)) from None
-    if len(raw) > limits.header_count * _SHORTEST_FIELD:
-        _count_fields(raw, limits)
-    line = raw[: raw.find(b"\r\n")]
+    line, *lines = raw[:-4].split(b"\r\n")
     known = _lines.get(line) or _remember(line)
     head.method, head.target, head.path, head.query, head.http10 = known
     if len(head.target) > limits.target_bytes:
         raise Refused(414, f"request target longer than {limits.target_bytes} bytes")
-    head.headers = Headers(raw)
-    _read_ruling_fields(head, _RULING.findall(raw.lower()))
+    if len(lines) > limits.header_count:
+        raise Refused(431, f"more than {limits.header_count} header fields")
+    head.headers = Headers(split_fields(lines))
+    _obey(head, head.headers)
 
 
 def refuse_oversized(raw: bytes | bytearray, at: int, limits: Limits) -> None:
@@ -106,11 +100,6 @@ def refuse_oversized(raw: bytes | bytearray, at: int, limits: Limits) -> None:
         raise Refused(414, f"request target longer than {limits.target_bytes} bytes")
     if len(raw) - at > limits.header_bytes:
         raise Refused(431, f"request head larger than {limits.header_bytes} bytes")
-
-
-def _count_fields(raw: bytes, limits: Limits) -> None:
-    if raw.count(b"\r\n") - 2 > limits.header_count:
-        raise Refused(431, f"more than {limits.header_count} header fields")
 
 
 RequestLine = tuple[str, bytes, str, bytes, bool]
@@ -137,6 +126,8 @@ def _read_request_line(line: bytes) -> RequestLine:
         method_bytes, target, version = line.split(b" ")
     except ValueError:
         raise Refused(400, "malformed request line") from None
+    if line == b"PRI * HTTP/2.0":
+        raise Refused(400, "HTTP/2 is not spoken here")
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise Refused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
     if b"#" in target:
@@ -160,51 +151,43 @@ def _other_target(method: str, target: bytes) -> tuple[bytes, bytes]:
     raise Refused(400, "malformed request target")
 
 
-def _read_ruling_fields(head: Head, ruling: list[tuple[bytes, bytes]]) -> None:
-    """`ruling`: the fields of `_RULING` in lower case, as they came."""
-    head.length = 0
-    head.expects = False
-    head.keep_alive = not head.http10
-    fields = dict(ruling)
-    if len(fields) != len(ruling):
-        _refuse_repeated(fields, ruling)
-    for name, value in fields.items():
-        if name == b"content-length":
-            # llhttp has refused everything but one run of digits.
-            head.length = int(value)
-        elif name != b"host":
-            _obey(head, fields, name, value)
-    if b"host" not in fields and not head.http10:
+def _obey(head: Head, headers: Headers) -> None:
+    """Framing, persistence and expectation, from the fields that rule them."""
+    get = headers.get
+    if headers.repeated:
+        _refuse_repeated(headers)
+    if get(b"host") is None and not head.http10:
         raise Refused(400, "HTTP/1.1 needs a Host header")
-
-
-def _obey(head: Head, fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:
-    if name == b"transfer-encoding":
-        head.length = _chunked(head, fields, value)
-    elif name == b"connection":
-        tokens = [token.strip() for token in value.split(b",")]
+    length, coding = get(b"content-length"), get(b"transfer-encoding")
+    if coding is not None:
+        head.length = _chunked(head, length, coding)
+    else:
+        # llhttp has refused everything but one run of digits.
+        head.length = int(length) if length is not None else 0
+    connection = get(b"connection")
+    if connection is None:
+        head.keep_alive = not head.http10
+    else:
+        tokens = [token.strip() for token in connection.lower().split(b",")]
         keep = not head.http10 or b"keep-alive" in tokens
         head.keep_alive = keep and b"close" not in tokens
-    elif name == b"expect" and not head.http10:
-        if value.strip() != b"100-continue":
-            raise Refused(417, "the only expectation known here is 100-continue")
-        head.expects = True
+    expect = get(b"expect")
+    head.expects = expect is not None and not head.http10
+    if head.expects and expect is not None and expect.lower() != b"100-continue":
+        raise Refused(417, "the only expectation known here is 100-continue")
 
 
-def _chunked(head: Head, fields: dict[bytes, bytes], coding: bytes) -> int:
-    if b"content-length" in fields:
+def _chunked(head: Head, length: bytes | None, coding: bytes) -> int:
+    if length is not None:
         raise Refused(400, "both Content-Length and Transfer-Encoding")
     if head.http10:
         raise Refused(400, "Transfer-Encoding does not exist in HTTP/1.0")
-    if coding.strip() != b"chunked":
+    if coding.lower() != b"chunked":
         raise Refused(400, "the only transfer coding known here is chunked")
     return CHUNKED
 
 
-def _refuse_repeated(fields: dict[bytes, bytes], ruling: list[tuple[bytes, bytes]]) -> None:
-    """Only Connection may come twice; its fields are then one list."""
-    for name in fields:
-        values = [value for key, value in ruling if key == name]
-        if len(values) > 1 and name != b"connection":
+def _refuse_repeated(headers: Headers) -> None:
+    for name in (b"host", b"content-length", b"transfer-encoding", b"expect"):
+        if len(headers.get_all(name)) > 1:
             raise Refused(400, f"more than one {name.decode('ascii').title()} header")
-        fields[name] = b",".join(values)

@@ -58,8 +58,9 @@ class Intake:
         """The next exchange's body has `length` bytes, or is CHUNKED."""
         self._left = length
         self.done = not length
-        if length == CHUNKED:
-            self._chunks = Chunks(self._inbox, self._connection.server.limits)
+        self._chunks = (
+            Chunks(self._inbox, self._connection.server.limits) if length == CHUNKED else None
+        )
 
     def end(self) -> None:
         """The exchange is over: nothing buffered stays."""
