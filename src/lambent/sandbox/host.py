@@ -39,7 +39,7 @@ class NamespaceHost:
     def __init__(self, data_dir: Path, *, egress: Egress = "none", required: bool = False) -> None:
         """`egress`: what environments will be given; `required`: it must be possible here."""
         self._instance = Instance(data_dir)
-        self._privileged = os.geteuid() == 0
+        self._ids = namespaces.host_ids()
         self._cgroups = Cgroups(self._instance)
         self._disks = TmpDisks(self._instance)
         self._resolv_conf = resolv_conf()
@@ -102,7 +102,7 @@ class NamespaceHost:
 
     def _uid_feature(self) -> Feature:
         name = "own uid per function"
-        if self._privileged:
+        if self._ids is not None:
             return Feature(name, enforced=True, how="user namespaces")
         return Feature(
             name,
@@ -112,6 +112,18 @@ class NamespaceHost:
             fix="run as root",
         )
 
+    def _pair_of(self, owner: str) -> int:
+        """The first of an owner's two host ids: pid 1's. The function's is the next."""
+        number = self._owners.setdefault(owner, len(self._owners))
+        first, count = self._ids or (0, 0)
+        if self._ids is not None and 2 * number + 2 > count:
+            raise SandboxError("every host id for functions is taken", code="NO_HOST_ID")
+        return first + 2 * number
+
+    def _function_ids(self, pair: int) -> tuple[int, int]:
+        """Host uid and gid of a function."""
+        return (os.geteuid(), os.getegid()) if self._ids is None else (pair + 1, pair + 1)
+
     async def create(self, spec: SandboxSpec) -> NamespaceSandbox:
         if self._threads is None:
             raise SandboxError("the sandbox host is not open", code="SANDBOX_UNAVAILABLE")
@@ -119,9 +131,9 @@ class NamespaceHost:
             raise SandboxError(f"environment {spec.id} exists already", code="SANDBOX_EXISTS")
         link = await self._living_link()
         loop = asyncio.get_running_loop()
-        owner = self._owners.setdefault(spec.owner, len(self._owners))
+        pair = self._pair_of(spec.owner)
         # Taken in a thread that goes on if we are cancelled; then `close` gives it back.
-        taking = loop.run_in_executor(self._threads, self._take, spec, owner)
+        taking = loop.run_in_executor(self._threads, self._take, spec, pair)
         try:
             group, disk = await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -132,21 +144,21 @@ class NamespaceHost:
         def release(sandbox: NamespaceSandbox) -> None:
             self._give_back(sandbox.group, disk)
 
-        ids = _function_ids(owner) if self._privileged else None
+        ids = self._function_ids(pair) if self._ids is not None else None
         sandbox = NamespaceSandbox(spec.id, link, ours, group, ids, release)
         self._sandboxes[spec.id] = sandbox
         try:
             with theirs:
-                await self._make(sandbox, link, spec, owner, theirs, disk)
+                await self._make(sandbox, link, spec, pair, theirs, disk)
         except BaseException:
             sandbox.ready.cancel()
             await sandbox.close()
             raise
         return sandbox
 
-    def _take(self, spec: SandboxSpec, owner: int) -> tuple[Cgroup, TmpDisk | None]:
+    def _take(self, spec: SandboxSpec, pair: int) -> tuple[Cgroup, TmpDisk | None]:
         """In a thread: a control group and a disk."""
-        disk = self._disks.take(spec.ephemeral_mb, *_function_ids(owner))
+        disk = self._disks.take(spec.ephemeral_mb, *self._function_ids(pair))
         try:
             group = self._cgroups.create(
                 spec.id,
@@ -165,7 +177,7 @@ class NamespaceHost:
         sandbox: NamespaceSandbox,
         link: SpawnerLink,
         spec: SandboxSpec,
-        owner: int,
+        pair: int,
         control: socket.socket,
         disk: TmpDisk | None,
     ) -> None:
@@ -175,7 +187,7 @@ class NamespaceHost:
             opt = await loop.run_in_executor(self._threads, layers.merged, spec.layer_dirs, folder)
             spec = replace(spec, layer_dirs=(opt,))
         fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
-        fields = create_fields(spec, owner, has_disk=disk is not None)
+        fields = create_fields(spec, pair, has_disk=disk is not None)
         sandbox.pid1 = await link.create(fields, fds)
         enlisting = loop.run_in_executor(self._threads, self._enlist, sandbox, spec.egress)
         # Both: if pid 1 failed it says why, which the other's failure would hide.
@@ -204,8 +216,8 @@ class NamespaceHost:
             disk.release()
 
     def _give_back_unused(self, taking: asyncio.Future[tuple[Cgroup, TmpDisk | None]]) -> None:
-        if not taking.cancelled() and taking.exception() is None and self._threads is not None:
-            self._threads.submit(self._give_back, *taking.result())
+        if not taking.cancelled() and taking.exception() is None:
+            self._give_back(*taking.result())
 
     async def close(self) -> None:
         """End every sandbox and the spawner; nothing is left on the machine. Idempotent."""
@@ -223,9 +235,3 @@ class NamespaceHost:
         self._disks.close()
         self._cgroups.close()
         self._instance.unlock()
-
-
-def _function_ids(owner: int) -> tuple[int, int]:
-    """Host uid and gid of an owner's functions, as root."""
-    function = namespaces.FIRST_HOST_ID + 2 * owner + 1
-    return function, function

@@ -45,7 +45,7 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
             os._exit(1)
         os.close(go)
         step = "become its user"
-        namespaces.become(plan.ids.pid1_uid, plan.ids.pid1_gid, privileged=plan.privileged)
+        namespaces.become(plan.ids.pid1_uid, plan.ids.pid1_gid, by_root=plan.privileged)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, SIGKILL)
         os.setsid()
         kernel.sethostname(namespaces.HOSTNAME)
@@ -61,7 +61,10 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         signals = kernel.signalfd((SIGCHLD,))
         _drop(privileged=plan.privileged)
     except OSError as error:
-        _say(control, wire.encode(wire.FAILED, error.errno or 0, f"{step}: {error}".encode()))
+        _say(
+            control,
+            wire.encode(wire.FAILED, error.errno or 0, step.encode() + b": " + wire.reason(error)),
+        )
         os._exit(1)
     _say(control, wire.encode(wire.READY), [sock.fileno() for sock in listeners])
     for sock in listeners:
@@ -129,7 +132,7 @@ class Init:
         except OSError as error:
             _say(
                 self._control,
-                wire.encode(wire.EXITED, number, NOT_EXECUTABLE << 8, str(error).encode()),
+                wire.encode(wire.EXITED, number, NOT_EXECUTABLE << 8, wire.reason(error)),
             )
             pid = -1
         if pid == 0:
@@ -194,7 +197,7 @@ def _become_program(control: _socket.socket, message: wire.Message, plan: Plan) 
         talk = arrange(message.fds, [int(target) for target in wire.split(targets_text)], control)
         for kind, limit in plan.limits:
             _limit(kind, limit)
-        namespaces.become(namespaces.UID, namespaces.GID, privileged=plan.privileged)
+        namespaces.become(namespaces.UID, namespaces.GID, by_root=plan.privileged)
         kernel.capset(0)
         # From here on it is the function's process in all but its program.
         wire.send(talk, wire.encode(wire.STARTED, number))

@@ -22,13 +22,15 @@ HOSTNAME: Final = "169-254-76-1"
 
 FIRST_HOST_ID: Final = 1_900_000_000
 """Host ids of functions: above those of people, of systemd and of container tools."""
+MOST_OWNERS: Final = 50_000_000
+LEAST_IDS: Final = 1000
 
 ALONE: Final = (
     kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET
 )  # fmt: skip
 
-CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN = 5, 6, 7, 21
 # noroot, no_setuid_fixup locked off, keep_caps locked off, no_cap_ambient_raise; each locked.
 SECUREBITS: Final = 0b1110_1011
 SIOCSIFFLAGS: Final = 0x8914
@@ -44,9 +46,8 @@ class Ids(NamedTuple):
     pid1_gid: int
 
 
-def ids_of_owner(index: int) -> Ids:
-    """As root: the pair of host ids number `index`."""
-    pid1 = FIRST_HOST_ID + 2 * index
+def ids_of_pair(pid1: int) -> Ids:
+    """As root: the host ids `pid1` and, for the function, the one after it."""
     function = pid1 + 1
     return Ids(
         b"0 %d 1\n%d %d 1\n" % (pid1, UID, function),
@@ -61,17 +62,50 @@ def ids_of_user(uid: int, gid: int) -> Ids:
     return Ids(b"%d %d 1\n" % (UID, uid), b"%d %d 1\n" % (GID, gid), UID, GID)
 
 
-def write_maps(pid: int | str, ids: Ids, *, privileged: bool) -> None:
+def host_ids() -> tuple[int, int] | None:
+    """(first, count) of the host ids that functions can have; None where they cannot.
+
+    That takes root, of the machine or of a container with ids to give away. Root of a container
+    without is served like an ordinary user.
+    """
+    needed = (1 << CAP_SETUID) | (1 << CAP_SETGID) | (1 << CAP_SYS_ADMIN)
+    if os.geteuid() != 0 or _effective_capabilities() & needed != needed:
+        return None
+    mapped = min(_mapped("uid_map"), _mapped("gid_map"))
+    if mapped > FIRST_HOST_ID + 2 * MOST_OWNERS:
+        return FIRST_HOST_ID, 2 * MOST_OWNERS
+    # The upper half of a container's ids; its people and services are in the lower.
+    return (mapped // 2, mapped // 2) if mapped >= LEAST_IDS else None
+
+
+def _effective_capabilities() -> int:
+    for line in _read("/proc/self/status").splitlines():
+        if line.startswith(b"CapEff:"):
+            return int(line[7:], 16)
+    return 0
+
+
+def _mapped(name: str) -> int:
+    """How many ids from 0 on exist in our own user namespace."""
+    end = 0
+    for line in _read(f"/proc/self/{name}").splitlines():
+        first, _, count = (int(word) for word in line.split())
+        if first == end:
+            end += count
+    return end
+
+
+def write_maps(pid: int | str, ids: Ids, *, by_root: bool) -> None:
     """Name the ids of a new user namespace; called from outside it (or by `self` for itself)."""
-    if not privileged:
+    if not by_root:
         # The kernel wants the right to change groups given up before an unprivileged gid map.
         _write(f"/proc/{pid}/setgroups", b"deny")
     _write(f"/proc/{pid}/uid_map", ids.uid_map)
     _write(f"/proc/{pid}/gid_map", ids.gid_map)
 
 
-def become(uid: int, gid: int, *, privileged: bool) -> None:
-    if privileged:
+def become(uid: int, gid: int, *, by_root: bool) -> None:
+    if by_root:
         os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -112,9 +146,13 @@ def last_capability() -> int:
     """The highest capability that the kernel knows; read once, before the root changes."""
     global _last_capability  # noqa: PLW0603  read by the spawner, inherited by every pid 1
     if _last_capability is None:
-        with open("/proc/sys/kernel/cap_last_cap", "rb") as file:  # noqa: PTH123  pathlib is an import that every fork would carry
-            _last_capability = int(file.read())
+        _last_capability = int(_read("/proc/sys/kernel/cap_last_cap"))
     return _last_capability
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123  pathlib is an import that every fork would carry
+        return file.read()
 
 
 def _write(path: str, content: bytes) -> None:

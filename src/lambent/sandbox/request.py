@@ -14,8 +14,11 @@ OPEN_FILES: Final = 1024
 """AWS: file descriptors of an execution environment."""
 
 
-def create_fields(spec: SandboxSpec, owner: int, *, has_disk: bool) -> list[bytes | int]:
-    """The fields of CREATE after its number. Its descriptors: the control socket, then the disk."""
+def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes | int]:
+    """The fields of CREATE after its number. Its descriptors: the control socket, then the disk.
+
+    `pair`: the first of the two host ids of its owner; ignored without root.
+    """
     folders = [(spec.task_dir, "var/task")]
     if spec.lang_dir is not None:
         folders.append((spec.lang_dir, "var/lang"))
@@ -23,7 +26,7 @@ def create_fields(spec: SandboxSpec, owner: int, *, has_disk: bool) -> list[byte
         folders.append((spec.runtime_dir, "var/runtime"))
     limits = (RLIMIT_CORE, 0, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
     return [
-        owner,
+        pair,
         int(spec.egress != "host"),
         _numbers(spec.ports),
         spec.ephemeral_mb,

@@ -25,12 +25,12 @@ def main(fd: int, folder: str, scratch: str, resolv_conf: str) -> None:
     server = _socket.socket(fileno=fd)
     kernel.set_title("lambent-spawner")
     os.umask(0o022)
-    privileged = os.geteuid() == 0
+    privileged = namespaces.host_ids() is not None
     try:
         prepare(folder, resolv_conf.encode(), privileged=privileged)
         overlays = filesystem.can_overlay(scratch)
     except OSError as error:
-        wire.send(server, wire.encode(wire.REFUSED, 0, error.errno or 0, str(error).encode()))
+        wire.send(server, wire.encode(wire.REFUSED, 0, error.errno or 0, wire.reason(error)))
         return
     kernel.close_range(fd + 1, 0x7FFF_FFFF)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (launcher.SIGCHLD,))
@@ -48,7 +48,7 @@ def prepare(folder: str, resolv_conf: bytes, *, privileged: bool) -> None:
     kernel.unshare(flags if privileged else flags | kernel.CLONE_NEWUSER)
     if not privileged:
         own = namespaces.Ids(b"%d %d 1\n" % (uid, uid), b"%d %d 1\n" % (gid, gid), uid, gid)
-        namespaces.write_maps("self", own, privileged=False)
+        namespaces.write_maps("self", own, by_root=False)
     filesystem.build_base(folder, resolv_conf)
     _touch_ahead()
 
@@ -105,7 +105,7 @@ class Spawner:
             control, plan, flags = self._plan(message, trees)
             pid = self._clone(control, plan, flags)
         except OSError as error:
-            reply = wire.encode(wire.REFUSED, number, error.errno or 0, str(error).encode())
+            reply = wire.encode(wire.REFUSED, number, error.errno or 0, wire.reason(error))
         else:
             reply = wire.encode(wire.CREATED, number, pid)
         for fd in {*message.fds, *(tree.fd for tree in trees)}:
@@ -116,7 +116,7 @@ class Spawner:
         self, message: wire.Message, trees: list[filesystem.Tree]
     ) -> tuple[int, launcher.Plan, int]:
         """Fields and descriptors of CREATE, as `request` packs them."""
-        (_, owner, network, ports, tmp_mb, limits, folders, layers, disk) = message.fields
+        (_, pair, network, ports, tmp_mb, limits, folders, layers, disk) = message.fields
         fds = list(message.fds)
         control = fds.pop(0)
         pairs = [os.fsdecode(item) for item in wire.split(folders)]
@@ -127,7 +127,7 @@ class Spawner:
         numbers = [int(item) for item in wire.split(limits)]
         own_network = network == b"1"
         if self._privileged:
-            ids = namespaces.ids_of_owner(int(owner))
+            ids = namespaces.ids_of_pair(int(pair))
         else:
             ids = namespaces.ids_of_user(os.geteuid(), os.getegid())
         plan = launcher.Plan(
@@ -150,7 +150,7 @@ class Spawner:
                 self._become_pid1(control, wait_fd, go_fd, plan)
             self._children.add(pid)
             try:
-                namespaces.write_maps(pid, plan.ids, privileged=self._privileged)
+                namespaces.write_maps(pid, plan.ids, by_root=self._privileged)
             except OSError:
                 os.kill(pid, launcher.SIGKILL)
                 raise

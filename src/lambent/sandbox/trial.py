@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from lambent.errors import SandboxError
-from lambent.sandbox import wire
+from lambent.sandbox import namespaces, wire
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.request import create_fields
 from lambent.sandbox.spawner_link import SpawnerLink, refusal
@@ -33,8 +33,9 @@ async def trial(folder: Path) -> None:
     messenger = Messenger(ours, on_message, on_gone)
     try:
         with theirs:
+            pair, _ = namespaces.host_ids() or (0, 0)
             spec = SandboxSpec(id="trial", owner="trial", task_dir=folder)
-            await link.create(create_fields(spec, 0, has_disk=False), [theirs.fileno()])
+            await link.create(create_fields(spec, pair, has_disk=False), [theirs.fileno()])
         await ready
     finally:
         messenger.close()

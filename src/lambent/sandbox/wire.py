@@ -71,6 +71,12 @@ def encode(kind: int, *fields: bytes | int) -> bytes:
     return bytes((kind,)) + join(texts)
 
 
+def reason(error: OSError) -> bytes:
+    """What failed and why, without Python's decoration."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}".encode(errors="replace")
+
+
 def send(sock: _socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sock.sendmsg([data], rights)
