@@ -67,3 +67,50 @@ def test_promise_holds(unprivileged_attacks, attack_name):
     else:
         assert result["code"] == 0, result["text"] or result
     assert result["alive"], "the place did not survive the attack"
+
+
+@pytest.fixture(scope="module")
+def container_attacks(tmp_path_factory, attack_runner):
+    container = [sys.executable, str(Path(__file__).parent / "driver" / "in_container.py")]
+    return attack_runner(tmp_path_factory.mktemp("attacks"), sys.executable, container)
+
+
+def test_promise_holds_for_root_of_a_container(container_attacks, attack_name):
+    result = container_attacks[attack_name]
+    if attack_name == "memory_eater":
+        assert result["oom"] or result["code"] == 12, result
+    else:
+        assert result["code"] == 0, result["text"] or result
+    assert result["alive"], "the place did not survive the attack"
+
+
+PROBE = (
+    "from lambent.sandbox.choose import probe; e = probe(); "
+    "print(e); print(getattr(e, 'code', '')); print(getattr(e, 'fix', ''))"
+)
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "why", "fix"),
+    [
+        ("mount -t tmpfs none /proc/tty", "masked", "systempaths=unconfined"),
+        (
+            "echo 0 > /proc/sys/user/max_user_namespaces",
+            "user namespaces",
+            "unprivileged_userns_clone",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_found_and_told(attack_runner, obstacle, why, fix):
+    """Made for real in a user namespace of its own, where it harms nobody."""
+    script = f'{obstacle} && exec "$0" -c "$1"'
+    said = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", script,
+         sys.executable, PROBE],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    reason, code, remedy = said.splitlines()
+    assert why in reason
+    assert code == "SANDBOX_UNAVAILABLE"
+    assert fix in remedy
