@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,37 @@ def require(project: Path, tmp_path: Path) -> Callable[..., None]:
         (project / "requirements.txt").write_text("\n".join(lines) + "\n")
 
     return write
+
+
+@pytest.fixture(scope="module")
+def live_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of our own, in a temporary folder."""
+    folder = tmp_path_factory.mktemp("server")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LAMBENT_"))}
+    environment |= {
+        "LAMBENT_DATA_DIR": str(folder),
+        "LAMBENT_PORT": "0",
+        "LAMBENT_NETWORK": "none",
+        "LAMBENT_STATE_DELAY_S": "0.05",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lambent.server"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        yield str(json.loads(line)["url"])
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
