@@ -20,10 +20,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import boto3
 import pytest
 from botocore.config import Config
+
+from lambent.sandbox.instance import Instance
+from lambent.sandbox.leftovers import clean
 
 ROLE = "arn:aws:iam::123456789012:role/test"
 PYTHON = f"python3.{sys.version_info.minor}"
@@ -110,6 +114,22 @@ class LiveServer:
         assert "FunctionError" not in answer, body
         return json.loads(body)
 
+    def log(self, name: str) -> list[str]:
+        """All that has reached the log files of a function so far, stream by stream."""
+        return [text for stream in self.log_streams(name).values() for text in stream]
+
+    def log_streams(self, name: str) -> dict[str, list[str]]:
+        """The same, by the name of the stream: one per environment."""
+        folder = self.data_dir / "logs/123456789012/us-east-1" / quote(f"/aws/lambda/{name}", "")
+        return {
+            unquote(file.name.removesuffix(".log")): [
+                json.loads(line.split(" ", 2)[2])
+                for line in file.read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
+            for file in sorted(folder.glob("*.log"))
+        }
+
     def raw(self, data: bytes, *, wait: float = 10.0) -> bytes:
         """Send bytes, return all that comes until the server closes or `wait` seconds pass."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as sock:
@@ -154,8 +174,11 @@ def start_server(tmp_path: Path, shared_runtimes: Path) -> Iterator[Callable[...
         return server
 
     yield start
-    for server in started:
-        server.stop()
+    if any([server.stop() != 0 for server in started]):
+        instance = Instance(data_dir)
+        instance.lock()
+        clean(instance)  # what the next start of this folder would do, but there is none
+        instance.unlock()
 
 
 @pytest.fixture(scope="session")
