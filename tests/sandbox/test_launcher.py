@@ -144,7 +144,7 @@ def test_kill_ends_everything_but_the_place(world):
             await sandbox.kill()
             assert process.exited.result() == second.exited.result() == Exit(None, signal.SIGKILL)
             left = await world.shell(sandbox, "cat /tmp/kept; exec cat /proc/[0-9]*/comm")
-            assert left == "kept\nlambent-init\ncat\n"
+            assert left == "kept\nlambent-sandbox\ncat\n"
             await sandbox.kill()
 
     world.go(main())
@@ -212,7 +212,9 @@ def test_orphans_are_reaped(world):
     async def main():
         async with world.sandbox() as sandbox:
             await world.shell(sandbox, "for i in 1 2 3; do (sleep 0.01 &) ; done; sleep 0.1")
-            assert await world.shell(sandbox, "exec cat /proc/[0-9]*/comm") == "lambent-init\ncat\n"
+            assert (
+                await world.shell(sandbox, "exec cat /proc/[0-9]*/comm") == "lambent-sandbox\ncat\n"
+            )
 
     world.go(main())
 

@@ -35,6 +35,8 @@ def decide(machine: str, number: int, *arguments: int, architecture: int | None 
             (accumulator,) = struct.unpack_from("<I", data, k)
         elif code == 0x06:
             return k
+        elif code == 0x05:
+            at += k
         else:
             holds = {
                 0x15: accumulator == k,

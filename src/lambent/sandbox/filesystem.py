@@ -7,7 +7,7 @@ environment's folders as detached mounts, in the spawner, whose rights decide wh
 What is not named here does not exist inside: no `/dev/shm`, no `/sys`, no `/home` but an empty one.
 """
 
-# ruff: noqa: PTH102, PTH110, PTH112, PTH114, PTH115, PTH211  pathlib is an import that every fork would carry
+# ruff: noqa: PTH102, PTH110, PTH112, PTH114, PTH115, PTH123, PTH211  pathlib is an import that every fork would carry
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ FOLDERS: Final = (
 )  # fmt: skip
 LIBRARIES: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 FROM_ETC: Final = (
-    "alternatives", "ca-certificates", "crypto-policies", "fonts", "host.conf", "gai.conf",
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release",
-    "pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "protocols", "services", "ssl/cert.pem",
-    "ssl/certs", "ssl/openssl.cnf", "system-release",
+    "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "ld.so.conf.d",
+    "localtime", "os-release", "pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "ssl/cert.pem",
+    "ssl/certs", "system-release",
 )  # fmt: skip
-"""Shared with the host where it has them: how to find libraries, certificates, names of services."""
+"""Shared with the host where it has them: how to find libraries, certificates."""
+COPIED_FROM_ETC: Final = (
+    "host.conf", "gai.conf", "ld.so.conf", "mime.types", "protocols", "services", "ssl/openssl.cnf",
+)  # fmt: skip
+"""Copied when the spawner starts, for each mount costs every environment some time."""
+MOST_COPIED: Final = 256 * 1024
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 DEVICE_LINKS: Final = {
     "fd": "/proc/self/fd",
@@ -73,6 +77,7 @@ def build_base(folder: str, resolv_conf: bytes) -> None:
     Needs a mount namespace of one's own. The working folder stays there: pid 1s find it as `.`,
     whatever the permissions on the way to it are for their users.
     """
+    survey_proc()
     kernel.mount(None, "/", None, kernel.MS_SLAVE | kernel.MS_REC)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", folder, "tmpfs", flags, "mode=755,size=4m")
@@ -84,6 +89,8 @@ def build_base(folder: str, resolv_conf: bytes) -> None:
         _share(f"/{name}", name)
     for name in FROM_ETC:
         _share(f"/etc/{name}", f"etc/{name}")
+    for name in COPIED_FROM_ETC:
+        _copy(f"/etc/{name}", f"etc/{name}")
     for name, content in etc_files(resolv_conf).items():
         _create(f"etc/{name}", content)
     for name, target in DEVICE_LINKS.items():
@@ -108,6 +115,15 @@ def _share(source: str, target: str) -> None:
     else:
         return
     kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+
+
+def _copy(source: str, target: str) -> None:
+    try:
+        with open(source, "rb") as file:
+            content = file.read(MOST_COPIED)
+    except OSError:
+        return
+    _create(target, content)
 
 
 def _create(path: str, content: bytes = b"") -> None:
@@ -200,14 +216,24 @@ def _fresh_proc() -> None:
     """This pid namespace's own /proc, without what tells about or changes the machine."""
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("proc", "proc", "proc", flags)
+    for source, path in _hidden:
+        kernel.mount(source, path, None, kernel.MS_BIND)
+    for path in _read_only:
+        kernel.mount(path, path, None, kernel.MS_BIND)
+        kernel.mount(None, path, None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | 1)
+
+
+_hidden: list[tuple[str, str]] = []
+_read_only: list[str] = []
+
+
+def survey_proc() -> None:
+    """Which of the names in /proc this kernel has; once, in the spawner, where /proc is the host's."""
     for name in HIDDEN_IN_PROC:
-        path = f"proc/{name}"
-        if os.path.isdir(path):
-            kernel.mount("mnt", path, None, kernel.MS_BIND)
-        elif os.path.exists(path):
-            kernel.mount("dev/null", path, None, kernel.MS_BIND)
-    for name in READ_ONLY_IN_PROC:
-        path = f"proc/{name}"
-        if os.path.isdir(path):
-            kernel.mount(path, path, None, kernel.MS_BIND)
-            kernel.mount(None, path, None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | 1)
+        if os.path.isdir(f"/proc/{name}"):
+            _hidden.append(("mnt", f"proc/{name}"))
+        elif os.path.exists(f"/proc/{name}"):
+            _hidden.append(("dev/null", f"proc/{name}"))
+    _read_only.extend(
+        f"proc/{name}" for name in READ_ONLY_IN_PROC if os.path.isdir(f"/proc/{name}")
+    )

@@ -152,15 +152,28 @@ def capset(capabilities: int) -> None:
     _call("capset", "capset", ctypes.byref(header), ctypes.byref(data))
 
 
-def install_filter(program: bytes) -> None:
-    """Install a seccomp filter, a packed array of `struct sock_filter`, for good."""
-    buffer = ctypes.create_string_buffer(program, len(program))
+class Filter(ctypes.Structure):
+    """A seccomp program as the kernel takes it; made once, installed by every pid 1."""
 
-    class _Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    _fields_ = [("length", ctypes.c_ushort), ("program", ctypes.c_char_p)]
 
-    loaded = _Program(len(program) // 8, ctypes.addressof(buffer))
-    _call("seccomp", "seccomp", 1, 0, ctypes.byref(loaded))
+    def __init__(self, program: bytes) -> None:
+        """`program`: a packed array of `struct sock_filter`."""
+        super().__init__(len(program) // 8, program)
+
+
+def install_filter(program: Filter) -> None:
+    """For good, for this process and all that it starts."""
+    _call("seccomp", "seccomp", 1, 0, ctypes.byref(program))
+
+
+def drop_bounding_set(last: int) -> None:
+    """No capability up to `last` can be gained by executing anything."""
+    zero = ctypes.c_ulong(0)
+    option = ctypes.c_int(PR_CAPBSET_DROP)
+    for number in range(last + 1):
+        if _libc.prctl(option, ctypes.c_ulong(number), zero, zero, zero) != 0:
+            _raise(f"drop capability {number}")
 
 
 def close_range(first: int, last: int) -> None:

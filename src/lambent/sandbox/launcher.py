@@ -56,7 +56,6 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         step = "build the root"
         filesystem.enter(plan.trees, tmp_mb=plan.tmp_mb)
         step = "drop privileges"
-        kernel.set_title("lambent-init")
         keep_nothing({control.fileno(), *(sock.fileno() for sock in listeners)})
         signals = kernel.signalfd((SIGCHLD,))
         _drop(privileged=plan.privileged)
@@ -86,7 +85,7 @@ def _drop(*, privileged: bool) -> None:
     kernel.install_filter(FILTER)
 
 
-FILTER: Final = seccomp.build() if kernel.MACHINE in {"x86_64", "aarch64"} else b""
+FILTER: Final = kernel.Filter(seccomp.build())
 
 
 class Init:

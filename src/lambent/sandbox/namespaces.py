@@ -131,8 +131,7 @@ def listen(port: int, backlog: int = 128) -> _socket.socket:
 
 def renounce(keep: int) -> None:
     """No capability but `keep`, none to be gained again by anything that is executed."""
-    for number in range(last_capability() + 1):
-        kernel.prctl(kernel.PR_CAPBSET_DROP, number)
+    kernel.drop_bounding_set(last_capability())
     kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     kernel.prctl(kernel.PR_SET_SECUREBITS, SECUREBITS)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

@@ -74,10 +74,16 @@ TIOCLINUX: Final = 0x541C
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 NETLINK_ROUTE: Final = 0
 
-_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = (
+    0x20, 0x05, 0x15, 0x35, 0x45, 0x06,
+)  # fmt: skip
 _ALLOW, _KILL, _ERRNO = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
 _AUDIT_ARCH: Final = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _X32: Final = 0x4000_0000
+
+LEAF: Final = 3
+FARTHEST: Final = 255
+"""How far a conditional jump reaches."""
 
 Step = tuple[int, int, int, int]
 
@@ -155,7 +161,11 @@ _JUDGED: Final[dict[str, list[Step]]] = {
 
 
 def build(machine: str = MACHINE) -> bytes:
-    """The filter for `machine`; raises KeyError where there is none."""
+    """The filter for `machine`; raises ValueError where there is none.
+
+    The numbers are searched by halving: the kernel runs the program once for every system call
+    that exists when it is installed, to remember which are always allowed.
+    """
     column = list(_AUDIT_ARCH).index(machine)
     steps: list[Step] = [
         (_LOAD, 0, 0, 4),
@@ -165,10 +175,24 @@ def build(machine: str = MACHINE) -> bytes:
     ]
     if machine == "x86_64":
         steps += [(_JUMP_AT_LEAST, 0, 1, _X32), _errno(ENOSYS)]
-    for name, block in _JUDGED.items():
-        steps += [(_JUMP_EQUAL, 0, len(block), NUMBERS[name][column]), *block]
-    refused = [NUMBERS[name][column] for name in REFUSED if NUMBERS[name][column] != ABSENT]
-    for i, number in enumerate(refused):
-        steps.append((_JUMP_EQUAL, len(refused) - i, 0, number))
-    steps += [(_RETURN, 0, 0, _ALLOW), _errno(EPERM)]
+    rules = sorted(
+        (numbers[column], _JUDGED.get(name, [_errno(EPERM)]))
+        for name, numbers in NUMBERS.items()
+        if numbers[column] != ABSENT
+    )
+    steps += _search(rules)
     return b"".join(struct.pack("<HBBI", *step) for step in steps)
+
+
+def _search(rules: list[tuple[int, list[Step]]]) -> list[Step]:
+    """Find the call's rule among those sorted by number; allow it if there is none."""
+    if len(rules) <= LEAF:
+        leaf: list[Step] = []
+        for number, block in rules:
+            leaf += [(_JUMP_EQUAL, 0, len(block), number), *block]
+        return [*leaf, (_RETURN, 0, 0, _ALLOW)]
+    middle = len(rules) // 2
+    lower, upper = _search(rules[:middle]), _search(rules[middle:])
+    if len(lower) <= FARTHEST:
+        return [(_JUMP_AT_LEAST, len(lower), 0, rules[middle][0]), *lower, *upper]
+    return [(_JUMP_AT_LEAST, 0, 1, rules[middle][0]), (_JUMP, 0, 0, len(lower)), *lower, *upper]

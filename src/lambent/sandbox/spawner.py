@@ -23,7 +23,7 @@ GO: Final = b"1"
 def main(fd: int, folder: str, scratch: str, resolv_conf: str) -> None:
     """Serve on socket `fd`; `folder` is where the shared root is mounted, `scratch` for overlays."""
     server = _socket.socket(fileno=fd)
-    kernel.set_title("lambent-spawner")
+    kernel.set_title("lambent-sandbox")
     os.umask(0o022)
     privileged = namespaces.host_ids() is not None
     try:

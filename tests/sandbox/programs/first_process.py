@@ -17,7 +17,7 @@ for name in ("mem", "environ", "maps", "fd", "cwd", "root", "exe", "auxv", "ns/n
     except OSError:
         continue
     raise SystemExit(f"{path} can be read")
-assert open("/proc/1/cmdline", "rb").read().strip(b"\0") == b"lambent-init"
+assert open("/proc/1/cmdline", "rb").read().strip(b"\0") == b"lambent-sandbox"
 for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV,
                signal.SIGCHLD, signal.SIGUSR1, signal.SIGABRT):  # fmt: skip
     try:
