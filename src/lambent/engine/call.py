@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Call:
     """An invocation, the lease that it holds, and what the environment notes about it."""
 
-    __slots__ = ("_lease", "arn", "invocation", "started", "tail", "trace")
+    __slots__ = ("_lease", "arn", "deadline_ms", "invocation", "started", "tail", "trace")
 
     def __init__(self, invocation: Invocation, arn: str, trace: str, lease: Concurrency) -> None:
         self.invocation = invocation
@@ -29,6 +29,8 @@ class Call:
         self._lease: Concurrency | None = lease
         self.started = 0.0
         """Monotonic seconds at delivery."""
+        self.deadline_ms = 0
+        """Wall time by which it must have answered; what the runtime is told."""
         self.tail = LogTail() if invocation.want_log_tail else None
 
     def finish(self, outcome: Outcome) -> None:

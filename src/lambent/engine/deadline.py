@@ -35,9 +35,6 @@ class Deadline:
     def disarm(self) -> None:
         self._at = 0.0
 
-    def remaining_ms(self) -> int:
-        return int((self._at - self._clock.monotonic()) * 1000)
-
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -188,10 +188,14 @@ class Environment:
         """Run `call`; legal when IDLE, or UNREADY (then Init is tried again inside the invoke)."""
         self.state = advance(self.state, Event.INVOKE)
         self._call = call
-        call.started = self._clock.monotonic()
-        self._deadline.arm(self.target.timeout_s)
-        self._thaw()
-        self._journal.started(call)
+        clock, timeout_s = self._clock, self.target.timeout_s
+        call.started = clock.monotonic()
+        now_ms = clock.time_ms()
+        call.deadline_ms = now_ms + timeout_s * 1000
+        self._deadline.arm(timeout_s)
+        if self.frozen:
+            self._thaw()
+        self._journal.started(call, now_ms)
         if self.state is State.REINIT:
             self._spawn(self._reinit())
         else:
@@ -201,7 +205,6 @@ class Environment:
         try:
             await self._stop_processes()
             if self.state is State.REINIT:
-                self._deadline.arm(self.target.timeout_s)
                 await self._launch(self.target.timeout_s)
         except (LambentError, OSError) as error:
             self._lose(ServiceException(f"the environment could not be started again: {error}"))
@@ -214,7 +217,7 @@ class Environment:
         runtime.transport.deliver(
             (
                 invocation.request_id,
-                str(self._clock.time_ms() + self._deadline.remaining_ms()),
+                str(call.deadline_ms),
                 call.arn,
                 call.trace,
                 invocation.tenant_id,

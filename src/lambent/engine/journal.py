@@ -54,10 +54,9 @@ class Journal:
         ):
             self._append(now, line)
 
-    def started(self, call: Call) -> None:
+    def started(self, call: Call, now_ms: int) -> None:
         self._tail = call.tail
-        now = self._clock.time_ms()
-        self._append(now, self._lines.start(now, call.invocation.request_id))
+        self._append(now_ms, self._lines.start(now_ms, call.invocation.request_id))
 
     def fault(self, request_id: str, fault: Fault, timeout_s: float) -> None:
         """The platform ended the invoke, or the runtime did."""

@@ -21,6 +21,10 @@ from lambent.errors import LambentError
 class State(enum.Enum):
     """Where an environment is in its life."""
 
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is written in Python, and the table is asked all the time
+
     NEW = "new"
     INIT = "init"
     IDLE = "idle"
@@ -37,6 +41,8 @@ class State(enum.Enum):
 
 class Event(enum.Enum):
     """What happens to an environment."""
+
+    __hash__ = object.__hash__
 
     START = "start"
     READY = "ready"
