@@ -42,6 +42,8 @@ class Addresses:
         return ":".join(self.path(part) for part in text.split(":"))
 
     def path(self, path: str) -> str:
+        if any(path == real or path.startswith(real + "/") for real in self.folders.values()):
+            return path  # real already, even where the data directory itself stands in /tmp
         for inside, real in self.folders.items():
             if path == inside or path.startswith(inside + "/"):
                 return real + path[len(inside) :]
