@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+
 from lambent.http import Exchange, Limits, Server
 
 PATIENCE_S = 60
@@ -105,7 +106,11 @@ class Wires:
         sock.setblocking(False)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            raise
         reader, writer = await asyncio.open_connection(
             sock=sock, ssl=tls, server_hostname="localhost" if tls else None, limit=1 << 16
         )

@@ -1,6 +1,7 @@
 """The head of an answer."""
 
 import pytest
+
 from lambent.http.answer import CommonLines, answer_head, error_answer, field_lines, http_date
 
 

@@ -1,15 +1,20 @@
 """The chunked coding: the same bytes, however they are cut, decode to the same body."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lambent.http.chunks import Chunks
 from lambent.http.faults import Refused
 from lambent.http.inbox import Inbox
 from lambent.http.limits import Limits
 
+DEFAULTS = Limits()
 
-def decode(pieces: list[bytes], limits: Limits = Limits()) -> tuple[bytes, Chunks, Inbox]:
+
+def decode(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[bytes, Chunks, Inbox]:
     inbox = Inbox()
     chunks = Chunks(inbox, limits)
     body = b""
@@ -22,7 +27,7 @@ def decode(pieces: list[bytes], limits: Limits = Limits()) -> tuple[bytes, Chunk
 
 def cut(raw: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(raw) + 1) for place in places), len(raw)]
-    return [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [raw[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def test_everything_of_a_chunked_body():

@@ -1,6 +1,7 @@
 """The frozen multimap of header fields."""
 
 import pytest
+
 from lambent.http.headers import Headers, split_fields
 
 LINES = [b"Host: a", b"X-Y:  1 ", b"x-y:2", b"Cookie: a=1", b"cookie: b=2"]

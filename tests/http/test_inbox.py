@@ -3,14 +3,17 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lambent.http.faults import Refused
 from lambent.http.inbox import Inbox
 from lambent.http.limits import Limits
 
+DEFAULTS = Limits()
+
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
 
 
-def heads(pieces: list[bytes], limits: Limits = Limits()) -> tuple[list[bytes], Inbox]:
+def heads(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[list[bytes], Inbox]:
     inbox = Inbox()
     found = []
     for piece in pieces:

@@ -238,8 +238,8 @@ class Connection(asyncio.Protocol):
         self.exchange = None
         self.phase = IDLE
         self.deadline = self.server.idle_deadline
+        self.intake.wake()
         if not self.outlet.holding:
-            self.intake.end()
             self._serve_later()
             if self._paused:
                 self.balance()
@@ -348,9 +348,11 @@ class Connection(asyncio.Protocol):
             self.refuse(Refused(408, "the request head took too long"))
         elif self.phase is BODY:
             self.refuse(Refused(408, "the request body took too long"))
+        elif self.outlet.congested:
+            # The last answer is on its way to a slow client; the outlet's own deadline watches it.
+            self.deadline = self.outlet.deadline
         elif self.outlet.pending() and not self.outlet.stalled(1):
-            # The last answer is still on its way to a slow client.
-            self.deadline = self.server.after(self.server.limits.body_s)
+            self.deadline = self.server.after(self.server.limits.linger_s)
         elif self.phase is LINGER:
             self._close()
         else:

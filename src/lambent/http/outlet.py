@@ -8,7 +8,10 @@ leave together. When the client is slow the transport calls `pause`; whoever str
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import math
+import sys
+import termios
 from typing import Final
 
 JOIN_BYTES: Final = 16_384
@@ -106,8 +109,19 @@ class Outlet:
         return self._written - self.pending()
 
     def pending(self) -> int:
+        """Bytes that the client has not acknowledged: the transport's and the kernel's.
+
+        The kernel holds megabytes for a slow client, and for a minute nothing may leave the
+        transport although the client reads all the time.
+        """
         try:
-            return self._transport.get_write_buffer_size()
-        except RuntimeError:
-            # uvloop's answer once the handle is closed.
+            waiting = self._transport.get_write_buffer_size()
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None:
+                # SIOCOUTQ, under its other name.
+                packed = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+                waiting += int.from_bytes(packed, sys.byteorder)
+        except (RuntimeError, OSError, ValueError):
+            # The socket is closed (uvloop raises RuntimeError for that): nothing will leave.
             return 0
+        return waiting
