@@ -19,9 +19,8 @@ MakeWheel = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Built dependencies of a test stay in the test; uv's own cache keeps its place."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR") or f"{home}/uv")
+    """What a test installs and builds stays in the test: uv remembers wheels by their path."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("uv")))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in list(os.environ):
         if name.startswith(("AWS_ENDPOINT", "LAMBENT_")) or name == "AWS_PROFILE":

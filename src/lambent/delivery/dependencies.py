@@ -23,7 +23,7 @@ from lambent.delivery import archive, interpreters, trim
 from lambent.delivery.platforms import Platform
 from lambent.delivery.problem import Problem
 
-_FORMAT = "1"  # raise when `trim` or `elf` change what they keep
+_FORMAT = "2"  # raise when `trim` or `elf` change what they keep
 _KEPT_UNUSED_DAYS = 90
 
 

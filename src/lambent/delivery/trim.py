@@ -1,6 +1,6 @@
 """What of an installed package tree a function can use.
 
-Left out: test folders, what only compilers read, console scripts and installer notes. Kept:
+Left out: test modules and their data, what only compilers read, console scripts and installer notes. Kept:
 everything that importlib.metadata reads, and all data files. The tree becomes the same on every
 machine: RECORD loses the hashes of scripts that name this one.
 """
@@ -16,14 +16,15 @@ from pathlib import Path
 from lambent.delivery import bytecode, elf
 
 _BUILD_ONLY = (".pyx", ".pxd", ".a")  # what compilers read; there is none on Lambda
+_TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 _INSTALLER_FILES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
 
 
 def files(tree: Path, python: Path | None) -> list[tuple[str, bytes, bool]]:
     """`(name, bytes, executable)` of what stays, with bytecode when `python` is given."""
     names = sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file())
-    tests = _test_folders(names)
-    kept = {name for name in names if _useful(tree, name) and not _within(name, tests)}
+    tests = _tests(names)
+    kept = {name for name in names if name not in tests and _useful(tree, name)}
     if python is not None:
         bytecode.compile_tree(python, tree, kept)
         caches = (p.relative_to(tree).as_posix() for p in tree.rglob("__pycache__/*.pyc"))
@@ -40,23 +41,26 @@ def files(tree: Path, python: Path | None) -> list[tuple[str, bytes, bool]]:
     return found
 
 
-def _test_folders(names: list[str]) -> set[str]:
-    """Folders called `tests` that hold test modules; others of that name may be used."""
-    found = set()
+def _tests(names: list[str]) -> set[str]:
+    """Test modules, and the data beside them, in folders called `tests`.
+
+    Other modules in such folders stay: numpy.testing imports one of numpy._core.tests.
+    """
+    folders = set()
     for name in names:
         folder, _, file = name.rpartition("/")
-        if folder.rpartition("/")[2] == "tests" and re.fullmatch(r"test_.*\.py|.*_test\.py", file):
-            found.add(folder + "/")
-    return found
+        if folder.rpartition("/")[2] == "tests" and _TEST.fullmatch(file):
+            folders.add(folder + "/")
+    return {
+        name
+        for name in names
+        if any(name[: at + 1] in folders for at in _slashes(name))
+        and (not name.endswith(".py") or _TEST.fullmatch(name.rpartition("/")[2]))
+    }
 
 
-def _within(name: str, folders: set[str]) -> bool:
-    at = name.find("/")
-    while at >= 0:
-        if name[: at + 1] in folders:
-            return True
-        at = name.find("/", at + 1)
-    return False
+def _slashes(name: str) -> list[int]:
+    return [at for at, letter in enumerate(name) if letter == "/"]
 
 
 def _useful(tree: Path, name: str) -> bool:
