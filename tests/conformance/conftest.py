@@ -174,7 +174,8 @@ def start_server(tmp_path: Path, shared_runtimes: Path) -> Iterator[Callable[...
         return server
 
     yield start
-    if any([server.stop() != 0 for server in started]):
+    ends = [server.stop() for server in started]
+    if any(ends):
         instance = Instance(data_dir)
         instance.lock()
         clean(instance)  # what the next start of this folder would do, but there is none

@@ -180,7 +180,7 @@ def test_accepted_events_outlive_kill_9(start_server, listener, until):
             Payload=json.dumps(event).encode(),
         )
         if isinstance(answer, dict):
-            assert answer["StatusCode"] == 202
+            assert (answer["StatusCode"], answer["Payload"].read()) == (202, b"")
             accepted[answer["ResponseMetadata"]["RequestId"]] = n
 
     with ThreadPoolExecutor(8) as pool:
