@@ -249,7 +249,7 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="session")
-def evaluator(
+def evaluating_process(
     runtime: str, planner: Planner, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RuntimeProcess]:
     """One process per interpreter whose handler evaluates `event["do"]` after `event["run"]`."""
@@ -260,6 +260,13 @@ def evaluator(
         yield process.ready()
     finally:
         process.close()
+
+
+@pytest.fixture
+def evaluator(evaluating_process: RuntimeProcess) -> RuntimeProcess:
+    """The shared process, without what an earlier test left in its log."""
+    evaluating_process.events()
+    return evaluating_process
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -95,3 +98,29 @@ def test_a_container_image_has_no_plan_of_ours(data_dir, make, tmp_path):
     assert Planner(data_dir).ground(target).transport == "http"
     with pytest.raises(InvalidRuntime):
         Planner(data_dir).plan(target, FACTS)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting at /var/lang needs root")
+def test_runs_where_a_sandbox_shows_it(data_dir, make, tmp_path, runtime):
+    """/var/lang and /var/runtime in a mount namespace; even a broken LD_LIBRARY_PATH will do."""
+    plan = Planner(data_dir).plan(make.target(tmp_path, runtime), FACTS)
+    assert plan.lang_dir is not None
+    code = "import sys, ssl, json; print(json.dumps([sys.prefix, sys.path, sys.executable]))"
+    script = (
+        'mount -t tmpfs none /var && mkdir /var/lang /var/runtime && mount --bind "$1" /var/lang'
+        ' && mount --bind "$2" /var/runtime && shift 2 && exec "$@"'
+    )
+    answer = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script, "sh",
+         plan.lang_dir, plan.runtime_dir, plan.argv[0], "-S", "-c", code],
+        env={"LD_LIBRARY_PATH": "/nowhere"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    prefix, path, executable = json.loads(answer.stdout)
+    assert prefix == "/var/lang"
+    assert path == [
+        "", f"/var/lang/lib/{runtime.replace('.', '')}.zip", f"/var/lang/lib/{runtime}",
+        f"/var/lang/lib/{runtime}/lib-dynload",
+    ]  # fmt: skip
+    assert executable == plan.argv[0]

@@ -8,6 +8,7 @@ import pytest
 from lambent.runtimes import interpreters, runtime_dir
 
 
+@pytest.mark.slow  # building a client reads megabytes of models, on every interpreter
 def test_boto3_of_the_server_imports_from_it(runtime, start):
     process = start(
         "def handler(event, context):\n"

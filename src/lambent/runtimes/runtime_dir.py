@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from lambent.errors import ConfigurationError
 from lambent.runtimes.interpreters import Interpreter
 from lambent.runtimes.lang_dir import place, publish
 
@@ -53,7 +54,13 @@ def assemble(interpreter: Interpreter, store: Path) -> Path:
 
 def _given_to(minor: str) -> list[importlib.metadata.Distribution]:
     """The pinned packages that support this Python."""
-    found = [importlib.metadata.distribution(name) for name in PINNED]
+    try:
+        found = [importlib.metadata.distribution(name) for name in PINNED]
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is missing from lambent's own environment, so functions cannot have it",
+            fix="install lambent again",
+        ) from None
     return [each for each in found if _supports(each.metadata["Requires-Python"], minor)]
 
 

@@ -1,6 +1,7 @@
 """JSON as AWS's runtime client reads and writes it, without importing `json`.
 
-Written: `ensure_ascii` off, NaN allowed, named tuples as objects, bytes as text, Decimal as its
+Written: as UTF-8 from Python 3.12 on and as ASCII escapes before (AWS changed it with that
+runtime), NaN allowed, named tuples as objects, bytes as text, Decimal as its
 digits (observed of awslambdaric 4.2). The C encoder of the standard library knows none of the
 last three, so `marshal`, which takes exactly the plain types and costs little, tells whether a
 value needs the slow walk that prepares them.
@@ -16,6 +17,7 @@ except ImportError:  # a CPython without its accelerator
     _json = None  # type: ignore[assignment]
 
 WHITESPACE = " \t\n\r"
+ASCII_ONLY = sys.version_info < (3, 12)
 
 
 class _ScannerOptions:
@@ -45,7 +47,15 @@ _markers: dict = {}
 if _json is not None:
     _scan = _json.make_scanner(_ScannerOptions())  # type: ignore[arg-type]  # any such object
     _encode = _json.make_encoder(
-        _markers, _default, _json.encode_basestring, None, ": ", ", ", False, False, True
+        _markers,
+        _default,
+        _json.encode_basestring_ascii if ASCII_ONLY else _json.encode_basestring,
+        None,
+        ": ",
+        ", ",
+        False,
+        False,
+        True,
     )
 
 
@@ -93,7 +103,7 @@ def _text(value) -> str:
         raise
     import json
 
-    return json.dumps(value, ensure_ascii=False, default=_default)
+    return json.dumps(value, ensure_ascii=ASCII_ONLY, default=_default)
 
 
 class _Digits:

@@ -129,4 +129,4 @@ def _tolerant(line) -> str:
     except (TypeError, ValueError):
         import json
 
-        return json.dumps(line, ensure_ascii=False, default=str, skipkeys=True)
+        return json.dumps(line, ensure_ascii=codec.ASCII_ONLY, default=str, skipkeys=True)
