@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambent.http.faults import Refused
-from lambent.http.head import CHUNKED, Head, read_head
+from lambent.http.head import CHUNKED, Head, HeadReader, read_head
 from lambent.http.limits import Limits
 
 DEFAULTS = Limits()
@@ -197,3 +197,21 @@ def test_anything_is_read_or_refused(pieces):
         assert raw.startswith(head.method.encode() + b" " + head.target + b" HTTP/1.")
         assert len(head.headers) == raw.count(b"\r\n") - 2
         assert raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
+
+
+def test_a_repeated_head_reads_the_same():
+    reader, limits = HeadReader(), Limits()
+    one = LINE + HOST + b"Content-Length: 5\r\nX: 1\r\n\r\n"
+    two = LINE + HOST + b"Content-Length: 6\r\nX: 1\r\n\r\n"
+    for raw, length in ((one, 5), (one, 5), (two, 6), (one, 5), (two, 6), (two, 6)):
+        head = Head()
+        reader.read(head, raw, limits)
+        assert (head.length, head.path, head.headers.get(b"x")) == (length, "/", b"1")
+        head.keep_alive = head.expects = None  # what happens to one says nothing about the next
+    bad = LINE + b"\r\n"
+    for _ in range(2):
+        with pytest.raises(Refused):
+            reader.read(Head(), bad, limits)
+    head = Head()
+    reader.read(head, two, limits)
+    assert (head.length, head.keep_alive) == (6, True)

@@ -21,7 +21,7 @@ import structlog
 from lambent.http.answer import error_answer
 from lambent.http.exchange import DONE, GONE, OPEN, STARTED, WAITING, Exchange
 from lambent.http.faults import PeerGone, Refused
-from lambent.http.head import read_head
+from lambent.http.head import HeadReader
 from lambent.http.inbox import Inbox
 from lambent.http.intake import Intake
 from lambent.http.outlet import Outlet
@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_eof",
+        "_heads",
         "_inbox",
         "_paused",
         "_transport",
@@ -65,6 +66,7 @@ class Connection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.phase: Phase = FRESH
         self.deadline = math.inf
+        self._heads = HeadReader()
         self._inbox = Inbox()
         self.intake = Intake(self, self._inbox)
         self._turn: asyncio.Handle | None = None
@@ -167,7 +169,7 @@ class Connection(asyncio.Protocol):
                 self._await_head()
                 return False
             exchange = Exchange(self)
-            read_head(exchange, raw, limits)
+            self._heads.read(exchange, raw, limits)
         except Refused as refused:
             self.refuse(refused)
             return False
@@ -366,8 +368,8 @@ class Connection(asyncio.Protocol):
     async def _run(self, exchange: Exchange, coro: Coroutine[Any, Any, None]) -> None:
         try:
             await coro
-        except PeerGone:
-            # Whatever the coroutine was doing for the client, nobody waits for it.
-            return
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a 500
-            self.failed(exchange, error)
+            # Whatever the coroutine was doing for a client that left, nobody waits for it.
+            over = exchange.stage is GONE or exchange.stage is DONE
+            if not (over and isinstance(error, PeerGone)):
+                self.failed(exchange, error)

@@ -63,6 +63,37 @@ class Head:
     """Of the body in bytes, or `CHUNKED`."""
 
 
+_MAX_REPEATED_BYTES = 2_048
+
+
+class HeadReader:
+    """One connection's heads. A client that sends the same bytes again means the same again."""
+
+    __slots__ = ("_head", "_raw")
+
+    def __init__(self) -> None:
+        self._raw = b""
+        self._head = Head()
+
+    def read(self, head: Head, raw: bytes, limits: Limits) -> None:
+        """Fill `head` as `read_head` does."""
+        last = self._head
+        if raw != self._raw:
+            self._raw = b""
+            read_head(last, raw, limits)
+            if len(raw) <= _MAX_REPEATED_BYTES:
+                self._raw = raw
+        head.method = last.method
+        head.target = last.target
+        head.path = last.path
+        head.query = last.query
+        head.headers = last.headers
+        head.http10 = last.http10
+        head.keep_alive = last.keep_alive
+        head.expects = last.expects
+        head.length = last.length
+
+
 class _Silent:
     """No callbacks; spelt out, because a failing lookup costs httptools more than one that finds."""
 

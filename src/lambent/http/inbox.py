@@ -75,14 +75,17 @@ class Inbox:
         if data[self._at] == 0x0D:
             self._skip_empty_lines()
         start = self._at
-        end = data.find(b"\r\n\r\n", max(start, self._scanned - 3) if self._scanned else start)
+        end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if end < 0:
             self._judge_incomplete(limits)
             return None
         count = end + 4 - start
         if count > limits.target_bytes or count > limits.header_bytes:
             refuse_oversized(bytes(data[start : end + 4]), 0, limits)
-        return self.take(count)
+        self._at = start + count
+        self.size -= count
+        raw = data[start : start + count]
+        return raw if type(raw) is bytes else bytes(raw)
 
     def _skip_empty_lines(self) -> None:
         """RFC 9112, 2.2: empty lines before a request line are ignored."""
