@@ -14,18 +14,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 import structlog
 import uvloop
 
-from lambent.api.app import App
+from lambent.api.app import App, Page
 from lambent.api.auth import Authenticator
 from lambent.api.context import Services
+from lambent.api.health import Health
 from lambent.api.log_lines import PREFIX as LOG_LINES
 from lambent.api.log_lines import LogLines
+from lambent.api.metrics_page import MetricsPage
 from lambent.clock import Clock, SystemClock
 from lambent.control.service import Control
 from lambent.control.targets import LATEST
@@ -40,6 +42,7 @@ from lambent.http.tls import tls_context
 from lambent.observe import server_log
 from lambent.observe.logs import LogStore
 from lambent.observe.metrics import Metrics
+from lambent.observe.prometheus import Exposition
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.launch import Planner
 from lambent.sandbox.choose import choose, egress
@@ -107,6 +110,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             return tasks.create_task(_guarded(coro))
 
         metrics = Metrics()
+        metrics.gauge("logs.dropped", lambda: logs.dropped)
         planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
         dispatcher = Dispatcher(
             Launcher(host, planner, logs, clock, egress(settings)),
@@ -140,9 +144,24 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         )
         await events.start()
         stack.push_async_callback(events.drain, settings.drain_s)
-        listener = await _open_front_door(settings, clock, stack, control, dispatcher, events, logs)
+        stop = asyncio.Event()
+        health = Health(
+            {
+                "store": database.check,
+                "sandbox host": host.check,
+                "control": control.check,
+                "events": events.check,
+            },
+            draining=stop.is_set,
+            clock=clock,
+        )
+        numbers = MetricsPage(Exposition(metrics, dispatcher.loads), Authenticator(settings, clock))
+        pages = {"/healthz": health.alive, "/readyz": health.ready, "/metrics": numbers.serve}
+        listener = await _open_front_door(
+            settings, clock, stack, control, dispatcher, events, logs, pages
+        )
         spawn(_prepare(planner, dispatcher))
-        yield Platform(settings, host, listener, asyncio.Event())
+        yield Platform(settings, host, listener, stop)
 
 
 async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
@@ -184,6 +203,7 @@ async def _open_front_door(
     dispatcher: Dispatcher,
     events: EventQueue,
     logs: LogStore,
+    pages: Mapping[str, Page],
 ) -> Listener:
     app = App(
         settings,
@@ -198,6 +218,7 @@ async def _open_front_door(
             account_settings=control.account_settings,
             code_download=control.open_code,
         ),
+        pages=pages,
     )
     stack.callback(app.close)
 
@@ -247,6 +268,8 @@ async def serve(settings: Settings) -> None:
         _settle_interpreter()
         await platform.stop.wait()
         log.info("server.draining")
+        # Load balancers look at /readyz; those that come meanwhile are still served.
+        await asyncio.sleep(settings.drain_notice_s)
     log.info("server.stopped")
 
 
@@ -274,6 +297,7 @@ def main() -> int:
     server_log.configure()
     try:
         settings = load()
+        server_log.configure(level=settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (ConfigurationError, SandboxError) as error:

@@ -62,8 +62,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_max_mb: int = 64
     """Size at which a log stream's file is rotated."""
 
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the server's own log, which goes to standard error."""
+
     drain_s: float = 30.0
     """How long SIGTERM waits for running invokes."""
+    drain_notice_s: float = 0.0
+    """How long after SIGTERM `/readyz` says `draining` before the server stops accepting."""
 
     aws_endpoint_url: str | None = None
     """Where the server itself finds AWS services (S3 for code); None means AWS_ENDPOINT_URL or AWS."""

@@ -110,11 +110,6 @@ def test_a_request_that_is_too_large_is_refused_by_its_head(door):
     )
 
 
-def test_health(door):
-    assert door.request("GET", "/healthz")[::2] == (200, b"ok\n")
-    assert door.request("GET", "/readyz")[::2] == (200, b"ready\n")
-
-
 def test_the_location_of_the_code_is_a_working_link(door):
     location = door.client().get_function(FunctionName="f")["Code"]["Location"]
     assert location == f"{door.url}/_code/token"

@@ -2,8 +2,8 @@
 
 Invoke is recognised before any other routing and takes its own way (`operations/invoke`). Any
 other operation goes `route` → `auth` → `parse` → `validate` → its function → `serialise`, on a
-task of its exchange. Beside AWS's API there are `/healthz`, `/readyz` and the download links of
-GetFunction. There are no CORS headers.
+task of its exchange. Beside AWS's API there are `pages` (`/healthz`, `/readyz`, `/metrics`) and the
+download links of GetFunction. There are no CORS headers.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ from lambent.settings import Settings
 
 _log: Final = structlog.get_logger()
 
+Page = Callable[[Exchange], None]
+"""Answers GET and HEAD of one path."""
+
 REQUEST_LIMIT: Final = 70_167_211
 """Bytes of a whole request other than Invoke."""
 
@@ -68,15 +71,15 @@ class App:
         clock: Clock,
         services: Services,
         *,
-        ready: Callable[[], bool] = lambda: True,
+        pages: Mapping[str, Page] | None = None,
         operations: Mapping[str, Operation] | None = None,
     ) -> None:
-        """`operations` None means all that are registered."""
+        """`operations` None means all that are registered; `pages` are paths beside AWS's API."""
         model = load()
         self._settings = settings
         self._clock = clock
         self._services = services
-        self._ready = ready
+        self._pages = pages or {}
         self._operations = served() if operations is None else operations
         self._router = Router(model)
         self._authenticator = Authenticator(settings, clock)
@@ -94,12 +97,8 @@ class App:
             self._invoker.begin(exchange)
         elif path.startswith("/_code/"):
             downloads.serve(exchange, self._services.code_download, self._executor)
-        elif path == "/healthz":
-            exchange.respond(200, [(b"Content-Type", b"text/plain")], b"ok\n")
-        elif path == "/readyz":
-            ready = self._ready()
-            body = b"ready\n" if ready else b"not ready\n"
-            exchange.respond(200 if ready else 503, [(b"Content-Type", b"text/plain")], body)
+        elif (page := self._pages.get(path)) and exchange.method in {"GET", "HEAD"}:
+            page(exchange)
         else:
             self._begin(exchange)
 

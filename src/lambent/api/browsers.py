@@ -13,6 +13,8 @@ from lambent.errors import AccessDenied
 from lambent.http.headers import Headers
 
 _LOOPBACK: Final = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
+LOOPBACK_PEERS: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+"""Addresses of clients on this machine."""
 _OWN_SITES: Final = frozenset({None, b"same-origin", b"none"})
 
 

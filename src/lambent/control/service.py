@@ -21,6 +21,7 @@ from lambent.control.runtime_rules import Runtimes
 from lambent.control.s3 import S3Source
 from lambent.control.targets import TargetListener
 from lambent.control.versions import Versions
+from lambent.errors import ServiceException
 from lambent.settings import Settings
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
@@ -52,18 +53,26 @@ class Control:
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
+        self._open = False
         self.account_settings = AccountSettings(registry, settings.concurrency_limit)
 
     async def open(self) -> None:
         """Load what exists, complete what was interrupted, push all targets to the listener."""
         await self._artifacts.open()
         await self._registry.open()
+        self._open = True
 
     async def close(self) -> None:
         """Finish the changes under way; waiting transitions are completed by the next `open`."""
+        self._open = False
         await self._registry.close()
         await self._objects.close()
         await self._artifacts.close()
+
+    async def check(self) -> None:
+        """Returns when functions can be changed; raises `ServiceException` otherwise."""
+        if not self._open:
+            raise ServiceException("what exists is not loaded")
 
     async def open_code(self, token: str) -> Path | None:
         """The zip behind `/_code/<token>`; None when the link is forged, expired or dead."""

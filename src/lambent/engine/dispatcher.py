@@ -7,6 +7,7 @@ synchronous and makes no task: the answer comes through the invocation's callbac
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 from lambent.clock import Clock
@@ -20,6 +21,7 @@ from lambent.engine.launcher import Launcher
 from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
 from lambent.errors import LambentError, TooManyRequests
+from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 
 
@@ -68,7 +70,9 @@ class Dispatcher:
         call = Call(invocation, arn, trace, concurrency)
         try:
             (route.pools.get(target.version) or self._pool(route, target)).submit(call)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, TooManyRequests):
+                self._metrics.throttle(target)
             call.drop()
             raise
 
@@ -154,6 +158,7 @@ class Dispatcher:
         route = self._table.routes.pop((account, region, name), None)
         if route is not None:
             route.concurrency.reserve(None)
+            self._metrics.forget(route.targets.arn)
             for pool in route.pools.values():
                 self._retire(pool)
 
@@ -197,6 +202,18 @@ class Dispatcher:
     def environments(self) -> list[Environment]:
         """Everything that lives now; for status pages and tests."""
         return list(self._living)
+
+    def loads(self) -> Iterator[FunctionLoad]:
+        """What each function is doing now; for whoever renders metrics."""
+        states: dict[str, Counter[str]] = {}
+        for environment in self._living:
+            arn = environment.target.function_arn
+            states.setdefault(arn, Counter())[environment.state.value] += 1
+        for route in self._table.routes.values():
+            arn = route.targets.arn
+            yield FunctionLoad(arn, route.concurrency.running, states.pop(arn, {}))
+        for arn, rest in states.items():  # of functions that were deleted meanwhile
+            yield FunctionLoad(arn, 0, rest)
 
     async def close(self) -> None:
         """End every environment and wait until nothing of them is left."""

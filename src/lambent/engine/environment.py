@@ -111,6 +111,7 @@ class Environment:
             self._fail_to_start(SandboxError(f"the host could not start an environment: {error}"))
 
     def _fail_to_start(self, error: LambentError) -> None:
+        self._metrics.count("environments.start_failed")
         log.error("environment.start_failed", function=self.target.arn, error=str(error))
         self._lose(error)
 

@@ -21,6 +21,7 @@ import apsw
 import structlog
 
 from lambent.clock import Clock
+from lambent.errors import ServiceException
 from lambent.events.alarm import Alarm
 from lambent.events.delivery import Caller, Delivery
 from lambent.events.function_queue import FunctionQueue, QueuedEvent
@@ -87,6 +88,7 @@ class EventQueue:
         self._landed = asyncio.Event()
         self._flying_bytes = 0
         self._stopping = False
+        self._keeping_time = False
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +120,13 @@ class EventQueue:
         await self._intake.drained()
         await self._settlement.drained()
         await self._database.write(lambda connection: table.release(connection, self._lease))
+
+    async def check(self) -> None:
+        """Returns when events are accepted and delivered; raises `ServiceException` saying why not."""
+        if self._stopping:
+            raise ServiceException("the queue delivers nothing new")
+        if not self._keeping_time:
+            raise ServiceException("nothing looks after delayed events; see the server's log")
 
     async def _all_landed(self) -> None:
         while self._flying:
@@ -199,9 +208,13 @@ class EventQueue:
 
     async def _keep_time(self) -> None:
         """Look again when a pause or a delay is over."""
-        while not self._stopping:
-            await self._alarm.wait()
-            self._look_at_all()
+        self._keeping_time = True
+        try:
+            while not self._stopping:
+                await self._alarm.wait()
+                self._look_at_all()
+        finally:
+            self._keeping_time = False
 
     def _look_at_all(self) -> None:
         for queue in list(self._queues.values()):

@@ -80,6 +80,7 @@ class LogStream:
             or store._accepted - store._written > store._limit  # noqa: SLF001  one thing in two classes
         ):
             self._dropped += 1
+            store._refused += 1  # noqa: SLF001
             store._starved.add(self)  # noqa: SLF001
             return
         self._accepted += size
@@ -120,6 +121,10 @@ class LogStore:
         self._hurry = threading.Event()
         self._closing = False
         self._flushes: deque[tuple[int, Callable[[], None]]] = deque()
+        self._refused = 0
+        """Events for which there was no memory; counted by the loop."""
+        self._lost = 0
+        """Events that the disk did not take; counted by the writer."""
         self._ingest_ms = 0
         self._failing = False
         self._thread: threading.Thread | None = None
@@ -168,6 +173,11 @@ class LogStore:
     def written_ms(self) -> int:
         """The ingest time of the last batch that is wholly in its files (see `LogReader.follow`)."""
         return self._ingest_ms
+
+    @property
+    def dropped(self) -> int:
+        """Events that are in no file, because memory or the disk was full, since the start."""
+        return self._refused + self._lost
 
     def _awaken(self) -> None:
         self._awake = True
@@ -226,6 +236,7 @@ class LogStore:
             self._files.append(stream._path, lines, stream._names)  # noqa: SLF001
         except Exception as error:  # noqa: BLE001  whatever it is, the writer lives and says so
             stream._lost += count  # noqa: SLF001
+            self._lost += count
             self._failed(error)
             return
         self._succeeded()

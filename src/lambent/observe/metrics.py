@@ -1,7 +1,8 @@
 """What has happened, counted in memory: per function, and gauges that others keep.
 
-The engine calls once per invoke; nothing here does more than add numbers. The number of functions told apart is bounded, the rest count as one.
-`Metrics.snapshot` is plain data, for whoever renders it.
+The engine calls once per invoke; nothing here does more than add numbers. The number of functions
+told apart is bounded, the rest count as one. `Metrics.snapshot` is plain data; `prometheus` writes
+the page that monitoring reads.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ BOUNDS_MS: Final = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
     1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0, 60_000.0, 300_000.0, 900_000.0,
 )  # fmt: skip
-MAX_FUNCTIONS: Final = 10_000
+MAX_FUNCTIONS: Final = 500
+"""Told apart. Each is 35 lines of a page that monitoring fetches every few seconds."""
 OTHERS: Final = "*"
 
 
@@ -127,12 +129,23 @@ class Metrics:
         """A value that its owner knows, read when somebody looks."""
         self._gauges[name] = read
 
-    def snapshot(self) -> dict[str, object]:
-        functions = {arn: metrics.snapshot() for arn, metrics in self._functions.items()}
+    def functions(self) -> list[tuple[str, FunctionMetrics]]:
+        """By unqualified ARN; `OTHERS`, once there are any, for all that are not told apart."""
+        found = list(self._functions.items())
         if self._others.invocations or self._others.throttles:
-            functions[OTHERS] = self._others.snapshot()
+            found.append((OTHERS, self._others))
+        return found
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._counters)
+
+    def gauges(self) -> dict[str, float]:
+        """What their owners say now."""
+        return {name: read() for name, read in self._gauges.items()}
+
+    def snapshot(self) -> dict[str, object]:
         return {
-            "functions": functions,
-            "counters": dict(self._counters),
-            "gauges": {name: read() for name, read in self._gauges.items()},
+            "functions": {arn: metrics.snapshot() for arn, metrics in self.functions()},
+            "counters": self.counters(),
+            "gauges": self.gauges(),
         }

@@ -100,6 +100,12 @@ class NamespaceHost:
             self._network.feature(self._egress),
         )
 
+    async def check(self) -> None:
+        """A spawner that was killed comes back with it; its sandboxes are lost."""
+        if self._threads is None:
+            raise SandboxError("the sandbox host is not open", code="SANDBOX_UNAVAILABLE")
+        await self._living_link()
+
     def _uid_feature(self) -> Feature:
         name = "own uid per function"
         if self._ids is not None:

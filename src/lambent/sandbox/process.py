@@ -61,6 +61,10 @@ class Guardian:
         assert self._shell.stdin is not None
         os.write(self._shell.stdin.fileno(), line)
 
+    @property
+    def alive(self) -> bool:
+        return self._shell.poll() is None
+
     def close(self) -> None:
         assert self._shell.stdin is not None
         self._shell.stdin.close()
@@ -106,6 +110,12 @@ class ProcessHost:
                 ("egress", "host", "functions have the host's network, its loopback included"),
             )
         )
+
+    async def check(self) -> None:
+        if self._guardian is None or not self._guardian.alive:
+            raise SandboxError(
+                "the shell that ends what a killed server leaves is not running; restart the server"
+            )
 
     async def create(self, spec: SandboxSpec) -> ProcessSandbox:
         if self._guardian is None or self._waiters is None:

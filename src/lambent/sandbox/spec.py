@@ -147,6 +147,10 @@ class SandboxHost(Protocol):
 
     def features(self) -> tuple[Feature, ...]: ...
 
+    async def check(self) -> None:
+        """Returns when sandboxes can be made; raises `SandboxError` saying why not."""
+        ...
+
     async def create(self, spec: SandboxSpec) -> Sandbox: ...
 
     async def close(self) -> None:

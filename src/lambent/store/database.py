@@ -102,6 +102,11 @@ class Database:
             raise RuntimeError("the database is not open")
         return await self._loop.run_in_executor(self._readers, query, self._reader)
 
+    async def check(self) -> None:
+        """Returns once something has been made durable; raises what prevents it."""
+        # A change of the file's header that changes nothing: an empty transaction would not write.
+        await self.write(lambda connection: connection.execute("PRAGMA application_id = 0"))
+
     def _prepare(self) -> apsw.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_lock()
