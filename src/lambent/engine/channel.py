@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
+from lambent.engine.states import InvalidStateTransition
 from lambent.runtimes import frames
 
 READ_SIZE = 256 * 1024
@@ -127,6 +128,12 @@ class Channel:
         self._read = data
 
     def _dispatch(self, kind: int, body: bytes) -> None:
+        try:
+            self._tell(kind, body)
+        except InvalidStateTransition as error:  # a frame out of turn: no runtime of ours
+            self._events.on_protocol_error(str(error))
+
+    def _tell(self, kind: int, body: bytes) -> None:
         if kind == frames.RESPONSE:
             self._events.on_response(body)
             if self._open:
