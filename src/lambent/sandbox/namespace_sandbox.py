@@ -12,6 +12,8 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from lambent.errors import SandboxError
@@ -191,6 +193,8 @@ class NamespaceSandbox:
         if message.kind == wire.STARTED:
             process = self._processes.get(message.fields[0])
             if process is not None:
+                if self._function_ids is not None:
+                    _offer_to_the_oom_killer(message.pid)
                 process.start_seen(message.pid)
         elif message.kind == wire.EXITED:
             self._end(message.fields[0], int(message.fields[1]))
@@ -235,6 +239,12 @@ class NamespaceSandbox:
             if not done.done():
                 done.set_result(None)
         self._kills.clear()
+
+
+def _offer_to_the_oom_killer(pid: int) -> None:
+    """Pid 1 is larger than each process of a fork bomb; were it chosen, the place would be lost."""
+    with suppress(OSError):  # it has ended already
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
 def _give_pipes(fds: Iterable[int], uid: int, gid: int) -> None:
