@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from lambent.observe.server_log import configure
 
 @pytest.fixture(autouse=True)
 def leave_structlog_as_it_was():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 def test_piped_is_one_json_object_a_line():
@@ -56,3 +61,39 @@ def test_a_log_that_cannot_be_written_harms_nobody():
     with pytest.raises(OSError, match="No space left"):
         full.close()
     structlog.get_logger().info("y")  # closed
+
+
+def test_what_libraries_say_has_the_same_form():
+    out = io.StringIO()
+    configure(out, pretty=False)
+    logging.getLogger("asyncio").error("Task %s", "lost")
+    logging.getLogger("botocore").debug("a request with a secret")
+    try:
+        raise ValueError("seen")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (first["event"], first["level"], first["says"]) == (
+        "library.asyncio",
+        "error",
+        "Task lost",
+    )
+    assert "ValueError: seen" in second["exception"]
+
+
+def test_a_level_silences_what_is_below():
+    out = io.StringIO()
+    configure(out, pretty=False, level="warning")
+    structlog.get_logger().info("x")
+    structlog.get_logger().warning("y")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["y"]
+
+
+def test_a_link_to_code_stays_secret():
+    out = io.StringIO()
+    configure(out, pretty=False)
+    structlog.get_logger().error("http.handler_failed", path="/_code/abcdef")
+    structlog.get_logger().error("http.handler_failed", path="/2015-03-31/functions")
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first["path"] == "/_code/(not logged)"
+    assert second["path"] == "/2015-03-31/functions"

@@ -2,7 +2,9 @@
 
 Call `configure` once at the start; everywhere else `structlog.get_logger()` and an event name with
 keys: `log.info("environment.started", function=arn, start_ms=12)`. Payloads and environment
-variables never belong here; keys that would hold them are cut out, whoever passes them.
+variables never belong here; keys that would hold them are cut out, whoever passes them. There is no
+line per request: what clients did is in `/metrics` and in the functions' own logs. What libraries
+say through `logging` comes out in the same form.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ FORBIDDEN: Final = frozenset(
         "secret",
     }
 )
+_CODE_LINK: Final = "/_code/"
+"""Whoever has such a link has the function's code."""
 LEFT_OUT: Final = "(not logged)"
 MAX_VALUE: Final = 2_000
 
@@ -56,6 +60,7 @@ def configure(
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
 
 
 _LEVELS: Final = {
@@ -71,11 +76,23 @@ def guard(logger: object, method: str, event: EventDict) -> EventDict:  # noqa: 
     for key, value in event.items():
         if key in FORBIDDEN:
             event[key] = LEFT_OUT
+        elif key == "path" and isinstance(value, str) and value.startswith(_CODE_LINK):
+            event[key] = _CODE_LINK + LEFT_OUT
         elif isinstance(value, (bytes, bytearray, memoryview)):
             event[key] = f"({len(value)} bytes)"
         elif isinstance(value, str) and len(value) > MAX_VALUE:
             event[key] = value[:MAX_VALUE] + "…"
     return event
+
+
+class _FromLibraries(logging.Handler):
+    """`logging` records as events of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write = getattr(structlog.get_logger(), record.levelname.lower(), None)
+        if write is None:  # a level of the library's own
+            write = structlog.get_logger().warning
+        write(f"library.{record.name}", says=record.getMessage(), exc_info=record.exc_info)
 
 
 class _Lines:
