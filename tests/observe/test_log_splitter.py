@@ -2,6 +2,7 @@
 
 import struct
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,3 +124,14 @@ def test_what_was_written_is_what_comes_out(written):
             data += line + b"\n"
             expected.append((None, line))
     assert LogSplitter().feed(data) == expected
+
+
+@pytest.mark.parametrize("kind", [0x03, 0x0E, 0x0F, 0x12, 0x13, 0x16, 0x17])
+def test_frames_of_every_level_are_frames(kind):
+    """As awslambdaric 4.2 writes them: text, errors, and JSON by level."""
+    message = b"one\ntwo"
+    data = LOG_MAGIC[:3] + bytes((kind,)) + struct.pack(">IQ", len(message), 7) + message
+    for cut in range(len(data) + 1):
+        splitter = LogSplitter()
+        events = [*splitter.feed(data[:cut]), *splitter.feed(data[cut:]), *splitter.flush()]
+        assert events == [(7, message)]

@@ -15,6 +15,8 @@ from typing import Final
 LOG_MAGIC: Final = b"\xa5\x5a\x00\x03"
 MAX_EVENT_BYTES: Final = 256 * 1024
 
+_PREFIX = LOG_MAGIC[:3]
+"""The fourth byte tells the record's level and format; AWS's client uses about eight of them."""
 _HEAD = struct.Struct(">4sIQ")
 
 Event = tuple[int | None, bytes]
@@ -97,7 +99,7 @@ class LogSplitter:
 
     def _take_lines(self, data: bytes, events: list[Event]) -> bytes:
         """Lines up to the next frame; returns what follows its head, or nothing."""
-        at = data.find(LOG_MAGIC)
+        at = data.find(_PREFIX)
         if at < 0:
             events.extend(self._split_lines(data))
             return b""
