@@ -91,6 +91,7 @@ class Environment:
         self._init_ms: float | None = None
         """Set by a successful Init, and taken by the first invoke after it."""
         self._init_document = b""
+        self._ready_early = False
         self._ended = asyncio.Event()
 
     # ── birth ────────────────────────────────────────────────────────────────────────────────
@@ -112,7 +113,8 @@ class Environment:
 
     def _fail_to_start(self, error: LambentError) -> None:
         self._metrics.count("environments.start_failed")
-        log.error("environment.start_failed", function=self.target.arn, error=str(error))
+        code = getattr(error, "code", type(error).__name__)
+        log.error("environment.start_failed", function=self.target.arn, code=code, error=str(error))
         self._lose(error)
 
     async def _launch(self, limit_s: float) -> None:
@@ -121,6 +123,7 @@ class Environment:
         self._sandbox.limit_cpu(False)
         self._init_started = self._clock.monotonic()
         self._init_document = b""
+        self._ready_early = False
         self._journal.init_started()
         self._deadline.arm(limit_s)
         try:
@@ -135,6 +138,8 @@ class Environment:
             return
         self._runtime = runtime
         runtime.process.exited.add_done_callback(lambda future: self._exited(runtime, future))
+        if self._ready_early and self.state in {State.INIT, State.REINIT}:
+            self.on_ready()
 
     # ── what the runtime says (RuntimeEvents) ────────────────────────────────────────────────
 
@@ -142,6 +147,9 @@ class Environment:
         self._journal.on_message(time_us, message)
 
     def on_ready(self) -> None:
+        if self._runtime is None:  # quicker than the news of its start; `_launch` comes back to it
+            self._ready_early = True
+            return
         self.state = advance(self.state, Event.READY)
         assert self._sandbox is not None
         self._sandbox.limit_cpu(True)
@@ -175,6 +183,8 @@ class Environment:
         self._become_idle()
 
     def on_protocol_error(self, why: str) -> None:
+        if self.state is State.CLOSED:  # it was told to end, and hangs up
+            return
         log.warning("environment.protocol_error", function=self.target.arn, why=why)
         self._break(faults.PROTOCOL)
 
