@@ -7,6 +7,7 @@ it, or one that another call has just left.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -14,7 +15,11 @@ from lambent.control.targets import VersionTarget
 from lambent.engine.admission import Concurrency
 from lambent.engine.call import Call
 from lambent.engine.environment import Environment, Owner
-from lambent.errors import LambentError
+from lambent.engine.states import State
+from lambent.errors import LambentError, ServiceException
+
+RETURN_S = 0.2
+"""How long a call waits for an environment that has answered before one is started for it."""
 
 Make = Callable[[VersionTarget, Owner], Environment]
 
@@ -58,16 +63,34 @@ class Pool:
             self.idle.pop().invoke(call)
             return
         self.waiting.append(call)
+        soon_free = self._returning()
+        if soon_free:
+            # A runtime behind HTTP has answered its caller and not yet asked for more: it will in a
+            # moment, and without this a caller in sequence would make us start another.
+            asyncio.get_running_loop().call_later(RETURN_S, self._start_overdue)
         try:
-            self._start_missing()
+            self._start_missing(soon_free)
         except LambentError:
             if not self.starting:
                 self.waiting.remove(call)
                 raise
             # Those that are starting already will serve it, later.
 
-    def _start_missing(self) -> None:
-        while len(self.starting) < len(self.waiting):
+    def _returning(self) -> int:
+        """How many have answered and will be free at once, or nearly."""
+        if len(self.environments) == len(self.starting) + len(self.idle):
+            return 0
+        return sum(environment.state is State.RETURNING for environment in self.environments)
+
+    def _start_overdue(self) -> None:
+        """For those who still wait for one that has answered and does not ask for more."""
+        try:
+            self._start_missing()
+        except LambentError as refusal:
+            self._refuse_unserved(refusal)
+
+    def _start_missing(self, soon_free: int = 0) -> None:
+        while len(self.starting) + soon_free < len(self.waiting):
             self._concurrency.admit_start()
             self.starting.add(environment := self._make(self.target, self))
             self.environments.add(environment)
@@ -100,8 +123,11 @@ class Pool:
         try:
             self._start_missing()
         except LambentError as refusal:
-            while len(self.waiting) > len(self.starting):
-                self.waiting.pop().fail(refusal)
+            self._refuse_unserved(refusal)
+
+    def _refuse_unserved(self, refusal: LambentError) -> None:
+        while len(self.waiting) > len(self.starting):
+            self.waiting.pop().fail(refusal)
 
     def _forget(self, environment: Environment) -> None:
         self.environments.discard(environment)
@@ -123,6 +149,8 @@ class Pool:
     def close(self) -> None:
         """End all of it now; whoever waits is told."""
         self.retired = True
+        while self.waiting:
+            self.waiting.popleft().fail(ServiceException("the server is shutting down"))
         for environment in list(self.environments):
             self._forget(environment)
             environment.close()
