@@ -67,7 +67,7 @@ class Pool:
         if soon_free:
             # A runtime behind HTTP has answered its caller and not yet asked for more: it will in a
             # moment, and without this a caller in sequence would make us start another.
-            asyncio.get_running_loop().call_later(RETURN_S, self._start_overdue)
+            asyncio.get_running_loop().call_later(RETURN_S, self._start_overdue, call)
         try:
             self._start_missing(soon_free)
         except LambentError:
@@ -82,10 +82,12 @@ class Pool:
             return 0
         return sum(environment.state is State.RETURNING for environment in self.environments)
 
-    def _start_overdue(self) -> None:
-        """For those who still wait for one that has answered and does not ask for more."""
+    def _start_overdue(self, call: Call) -> None:
+        """If it still waits for one that has answered and does not ask for more."""
+        if call not in self.waiting:
+            return
         try:
-            self._start_missing()
+            self._start_missing(max(0, self._returning() - 1))
         except LambentError as refusal:
             self._refuse_unserved(refusal)
 
