@@ -28,6 +28,15 @@ _ROLE_WAIT_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A member of the configuration, as it is and as it shall be."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """What is live now."""
 
@@ -63,7 +72,7 @@ def deploy(
         if uploaded
         else {"ZipFile": package.data}
     )
-    current = _current(client, plan.name)
+    current = find(client, plan.name)
     notes: list[str] = []
     changed: tuple[str, ...] = ()
     if current is None:
@@ -98,7 +107,8 @@ def deploy(
     )
 
 
-def _current(client: Any, name: str) -> dict[str, Any] | None:
+def find(client: Any, name: str) -> dict[str, Any] | None:
+    """GetFunction's answer; None without such a function."""
     try:
         answer: dict[str, Any] = client.get_function(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
@@ -169,6 +179,25 @@ def _existing(configuration: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def differences(plan: FunctionPlan, configuration: Mapping[str, Any]) -> list[Change]:
+    """What of `configuration`, as Lambda answers it, is not as the plan wants it."""
+    existing = _existing(configuration)
+    found = []
+    for key, value in _wanted(plan).items():
+        present = existing.get(key)
+        if key == "LoggingConfig" and isinstance(present, dict):
+            present = {name: present.get(name) for name in value}
+        if present != value:
+            found.append(Change(key, present, value))
+    return found
+
+
+def code_differs(plan: FunctionPlan, configuration: Mapping[str, Any], package: Package) -> bool:
+    """Whether the package, or the processor that it is for, is another one."""
+    same = configuration["CodeSha256"] == package.sha256
+    return not same or configuration.get("Architectures", ["x86_64"]) != [plan.architecture]
+
+
 def _update_code(
     client: Any,
     plan: FunctionPlan,
@@ -178,9 +207,7 @@ def _update_code(
     progress: Progress,
     aws: Aws,
 ) -> bool:
-    configuration = current["Configuration"]
-    same = configuration["CodeSha256"] == package.sha256
-    if same and configuration.get("Architectures", ["x86_64"]) == [plan.architecture]:
+    if not code_differs(plan, current["Configuration"], package):
         return False
     progress("updating the code")
     client.update_function_code(FunctionName=plan.name, Architectures=[plan.architecture], **code)
@@ -191,14 +218,7 @@ def _update_code(
 def _update_configuration(
     client: Any, plan: FunctionPlan, current: Mapping[str, Any], progress: Progress, aws: Aws
 ) -> tuple[str, ...]:
-    existing = _existing(current["Configuration"])
-    changes = {}
-    for key, value in _wanted(plan).items():
-        present = existing.get(key)
-        if key == "LoggingConfig" and isinstance(present, dict):
-            present = {name: present.get(name) for name in value}
-        if present != value:
-            changes[key] = value
+    changes = {change.field: change.after for change in differences(plan, current["Configuration"])}
     if changes:
         progress("updating the configuration")
         client.update_function_configuration(FunctionName=plan.name, **changes)
@@ -206,11 +226,15 @@ def _update_configuration(
     return tuple(sorted(changes))
 
 
+def changed_tags(plan: FunctionPlan, current: Mapping[str, Any]) -> dict[str, str]:
+    present = current.get("Tags") or {}
+    return {key: value for key, value in plan.tags.items() if present.get(key) != value}
+
+
 def _update_tags(
     client: Any, plan: FunctionPlan, current: Mapping[str, Any], notes: list[str]
 ) -> None:
-    present = current.get("Tags") or {}
-    changed = {key: value for key, value in plan.tags.items() if present.get(key) != value}
+    changed = changed_tags(plan, current)
     if not changed:
         return
     try:
