@@ -23,6 +23,11 @@
         ├── CodeStorageExceeded               400
         ├── PolicyLengthExceeded              400
         ├── ProvisionedConcurrencyNotFound    404
+        ├── InvalidParameter                  400  CloudWatch Logs', which answers every client error so
+        ├── ResourceAlreadyExists             400  the same
+        ├── TooManyTags                       400  the same
+        ├── LimitExceeded                     400  the same
+        ├── OperationNotAllowed               400  the same: a protected log group
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
         ├── ServiceException                  500
@@ -190,6 +195,30 @@ class ProvisionedConcurrencyNotFound(AwsError):  # noqa: N818
 
 
 class InvalidRuntime(AwsError):  # noqa: N818
+class InvalidParameter(AwsError):  # noqa: N818
+    """CloudWatch Logs' word for every request that cannot be right."""
+
+    code, status = "InvalidParameterException", 400
+
+
+class ResourceAlreadyExists(AwsError):  # noqa: N818
+    code, status = "ResourceAlreadyExistsException", 400
+
+
+class TooManyTags(AwsError):  # noqa: N818
+    code, status = "TooManyTagsException", 400
+
+
+class LimitExceeded(AwsError):  # noqa: N818
+    code, status = "LimitExceededException", 400
+
+
+class OperationNotAllowed(AwsError):  # noqa: N818
+    """A log group whose deletion protection is on."""
+
+    code, status = "ValidationException", 400
+
+
     """The function's runtime has no interpreter on this machine; the message says what to install."""
 
     code, status, type = "InvalidRuntimeException", 502, "Service"

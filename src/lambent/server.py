@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from lambent.api.log_lines import PREFIX as LOG_LINES
 from lambent.api.log_lines import LogLines
 from lambent.api.metrics_page import MetricsPage
 from lambent.clock import Clock, SystemClock
+from lambent.control.log_groups import LogGroups
 from lambent.control.service import Control
 from lambent.control.targets import LATEST
 from lambent.engine.dispatcher import Dispatcher
@@ -40,6 +41,9 @@ from lambent.http.exchange import Exchange
 from lambent.http.server import Listener, Server
 from lambent.http.tls import tls_context
 from lambent.observe import server_log
+from lambent.observe.log_pages import Group
+from lambent.observe.log_streams import LogStreams
+from lambent.observe.log_sweep import LogSweeper
 from lambent.observe.logs import LogStore
 from lambent.observe.metrics import Metrics
 from lambent.observe.prometheus import Exposition
@@ -99,9 +103,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         database = Database(settings.data_dir / "lambent.sqlite")
         await database.open()
         stack.push_async_callback(database.close)
-        logs = LogStore(settings.data_dir / "logs", clock, settings.log_max_mb)
-        await logs.start()
-        stack.push_async_callback(logs.close)
+        streams = await _open_logs(settings, clock, stack, database)
+        logs = streams.store
         host = await _open_host(settings)
         stack.push_async_callback(host.close)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -110,6 +113,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             return tasks.create_task(_guarded(coro))
 
         metrics = Metrics()
+        _keep_logs(settings, clock, stack, spawn, streams)
         metrics.gauge("logs.dropped", lambda: logs.dropped)
         planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
         dispatcher = Dispatcher(
@@ -158,13 +162,50 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         numbers = MetricsPage(Exposition(metrics, dispatcher.loads), Authenticator(settings, clock))
         pages = {"/healthz": health.alive, "/readyz": health.ready, "/metrics": numbers.serve}
         listener = await _open_front_door(
-            settings, clock, stack, control, dispatcher, events, logs, pages
+            settings, clock, stack, control, dispatcher, events, streams, pages
         )
         spawn(_prepare(planner, dispatcher))
         yield Platform(settings, host, listener, stop)
 
 
 async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
+async def _open_logs(
+    settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack, database: Database
+) -> LogStreams:
+    """The log store, and what is known of log groups besides their files."""
+    groups = LogGroups(database, clock)
+    await groups.open()
+    stack.push_async_callback(groups.close)
+    logs = LogStore(settings.data_dir / "logs", clock, settings.log_max_mb)
+    await logs.start()
+    logs.on_group = groups.appeared
+    stack.push_async_callback(logs.close)
+    for where in await asyncio.to_thread(logs.reader.all_groups):
+        groups.appeared(*where)
+    return LogStreams(groups, logs, clock)
+
+
+def _keep_logs(
+    settings: Settings,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    streams: LogStreams,
+) -> None:
+    """What the server does for its logs by itself: groups written down, files swept."""
+    groups = streams.groups
+
+    def retentions() -> list[tuple[Group, int]]:
+        return [
+            (Group(*scope, group.name), groups.oldest_kept_ms(group))
+            for scope, group in groups.retentions()
+        ]
+
+    sweeper = LogSweeper(streams.store, retentions, clock, settings.log_total_max_mb << 20)
+    for task in (spawn(groups.run()), spawn(sweeper.run())):
+        stack.callback(task.cancel)
+
+
     """One task's mistake is one line in the log, not the end of the server."""
     try:
         await coro
@@ -202,7 +243,7 @@ async def _open_front_door(
     control: Control,
     dispatcher: Dispatcher,
     events: EventQueue,
-    logs: LogStore,
+    logs: LogStreams,
     pages: Mapping[str, Page],
 ) -> Listener:
     app = App(
@@ -217,6 +258,7 @@ async def _open_front_door(
             concurrency=control.concurrency,
             account_settings=control.account_settings,
             code_download=control.open_code,
+            logs=logs,
         ),
         pages=pages,
     )
@@ -228,7 +270,7 @@ async def _open_front_door(
         except LambentError:
             return None
 
-    lines = LogLines(logs, Authenticator(settings, clock), clock, log_group)
+    lines = LogLines(logs.store, Authenticator(settings, clock), clock, log_group)
 
     def handle(exchange: Exchange) -> None:
         if exchange.path.startswith(LOG_LINES):

@@ -82,6 +82,8 @@ def load(
     flags: Mapping[str, Any] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
+    log_total_max_mb: int = 4096
+    """What all log files may take together: past it the oldest are deleted. 0 means no limit."""
     user_file: Path | None = None,
 ) -> Settings:
     """The settings that hold, from flags, `LAMBENT_*`, the user file and defaults.

@@ -158,7 +158,7 @@ def serving(settings, **services):
     started, stop, found = threading.Event(), [], []
 
     async def serve():
-        unused = ("functions", "versions", "aliases", "concurrency", "account_settings")
+        unused = ("functions", "versions", "aliases", "concurrency", "account_settings", "logs")
         found_services = Services(
             dispatcher=engine, events=engine, **dict.fromkeys(unused), **services
         )

@@ -2,7 +2,7 @@
 
 Invoke is recognised before any other routing and takes its own way (`operations/invoke`). Any
 other operation goes `route` → `auth` → `parse` → `validate` → its function → `serialise`, on a
-task of its exchange. Beside AWS's API there are `pages` (`/healthz`, `/readyz`, `/metrics`) and the
+task of its exchange; how its service does that is its `Door`. Beside AWS's API there are `pages` (`/healthz`, `/readyz`, `/metrics`) and the
 download links of GetFunction. There are no CORS headers.
 """
 
@@ -21,17 +21,18 @@ import structlog
 from lambent.api import downloads
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
+from lambent.api.cloudwatch_logs.door import is_logs, logs_door
 from lambent.api.context import Context, Services
 from lambent.api.credentials import Identity
-from lambent.api.errors import render, respond, respond_error
+from lambent.api.door import Door, lambda_door
+from lambent.api.errors import respond, respond_error
 from lambent.api.model import Value, load
-from lambent.api.operation import Operation
+from lambent.api.operation import Operation, Streamed
 from lambent.api.operations import served
 from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
 from lambent.api.parse import parse
 from lambent.api.route import Match, Router
-from lambent.api.serialise import Reply, serialise
-from lambent.api.validate import validate
+from lambent.api.serialise import Reply
 from lambent.clock import Clock, new_uuid
 from lambent.errors import LambentError, NotAvailable, RequestEntityTooLarge, ServiceException
 from lambent.http.exchange import Exchange
@@ -54,6 +55,7 @@ class _Call:
 
     app: App
     request_id: str
+    door: Door
     match: Match
     identity: Identity
     claim: Claim | None
@@ -80,11 +82,11 @@ class App:
         self._clock = clock
         self._services = services
         self._pages = pages or {}
-        self._operations = served() if operations is None else operations
-        self._router = Router(model)
+        self._lambda = lambda_door(model, served() if operations is None else operations)
+        self._logs = logs_door()
         self._authenticator = Authenticator(settings, clock)
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
-        self._invoker = Invoker(services, self._authenticator, self._router, clock, self._executor)
+        self._invoker = Invoker(services, self._authenticator, Router(model), clock, self._executor)
 
     def close(self) -> None:
         """After the last exchange is over."""
@@ -105,26 +107,30 @@ class App:
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""
         length = exchange.headers.get(b"content-length") or b""
-        error: LambentError
         if limit == REQUEST_LIMIT:
-            match = self._router.match(exchange.method, exchange.path, exchange.query)
-            error = RequestEntityTooLarge(
+            door = self._door(exchange)
+            refusal = RequestEntityTooLarge(
                 f"Request must be smaller than {REQUEST_LIMIT} bytes for the "
-                f"{match.operation.name} operation"
+                f"{door.match(exchange).operation.name} operation"
             )
-        else:
-            size = int(length) if length.isdigit() else limit + 1
-            error = too_large(size, exchange.headers.get(b"x-amz-invocation-type"))
+            respond(exchange, new_uuid(), door.render(refusal))
+            return
+        size = int(length) if length.isdigit() else limit + 1
+        error = too_large(size, exchange.headers.get(b"x-amz-invocation-type"))
         respond_error(exchange, new_uuid(), error)
+
+    def _door(self, exchange: Exchange) -> Door:
+        return self._logs if is_logs(exchange) else self._lambda
 
     def _begin(self, exchange: Exchange) -> None:
         """Everything that can be refused before the body is read."""
         request_id = new_uuid()
+        door = self._door(exchange)
         try:
-            match = self._router.match(exchange.method, exchange.path, exchange.query)
+            match = door.match(exchange)
             claim = None
             if self._authenticator.verifies:
-                claim = self._authenticator.claim(_head(exchange))
+                claim = self._authenticator.claim(_head(exchange), door.service)
                 identity = claim.identity
             else:
                 refuse_foreign_pages(exchange.headers)
@@ -132,9 +138,9 @@ class App:
                     exchange.headers.get(b"authorization"), exchange.query
                 )
         except LambentError as error:
-            respond_error(exchange, request_id, error)
+            respond(exchange, request_id, door.render(error))
             return
-        call = _Call(self, request_id, match, identity, claim)
+        call = _Call(self, request_id, door, match, identity, claim)
         exchange.read_all(REQUEST_LIMIT, call.on_body)
 
     async def serve(self, exchange: Exchange, call: _Call, body: bytes) -> None:
@@ -142,39 +148,44 @@ class App:
         try:
             reply = await self._reply(exchange, call, body)
         except LambentError as error:
-            reply = render(error)
+            reply = call.door.render(error)
         except Exception:  # noqa: BLE001  a mistake of ours: told to the log, not to the client
             _log.exception(
                 "operation.failed",
                 operation=call.match.operation.name,
                 request_id=call.request_id,
             )
-            reply = render(
+            reply = call.door.render(
                 ServiceException("An error occurred and the request cannot be processed.")
             )
-        respond(exchange, call.request_id, reply)
+        if isinstance(reply, Reply):
+            respond(exchange, call.request_id, reply)
+        else:
+            await _stream(exchange, call.request_id, reply)
 
-    async def _reply(self, exchange: Exchange, call: _Call, body: bytes) -> Reply:
+    async def _reply(self, exchange: Exchange, call: _Call, body: bytes) -> Reply | Streamed:
         if len(body) > HASH_OFF_LOOP_BYTES:
             loop = asyncio.get_running_loop()
             values = await loop.run_in_executor(self._executor, self._read, exchange, call, body)
         else:
             values = self._read(exchange, call, body)
         model = call.match.operation
-        operation = self._operations[model.name]
+        operation = call.door.operations[model.name]
         request = msgspec.convert(values, operation.request_type)
         answer = await operation.call(self._context(exchange, call), request)
-        return serialise(model, answer, operation.status)
+        if isinstance(answer, Streamed):
+            return answer
+        return call.door.serialise(model, answer, operation.status)
 
     def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
             self._authenticator.verify(_head(exchange), call.claim, body)
         operation = call.match.operation
-        if operation.name not in self._operations:
+        if operation.name not in call.door.operations:
             raise NotAvailable(operation.name)
         values = parse(call.match, exchange.headers.get, body)
-        validate(operation, values)
+        call.door.validate(operation, values)
         return values
 
     def _context(self, exchange: Exchange, call: _Call) -> Context:
@@ -195,6 +206,19 @@ class App:
         if _HOST.fullmatch(host):
             return f"{scheme}://{host.decode()}"
         return f"{scheme}://{self._settings.host}:{self._settings.port}"
+
+
+async def _stream(exchange: Exchange, request_id: str, streamed: Streamed) -> None:
+    """Until it ends; a client that leaves cancels this."""
+    headers = [
+        (b"x-amzn-RequestId", request_id.encode()),
+        (b"content-type", streamed.content_type),
+    ]
+    exchange.start(200, headers)
+    async for part in streamed.parts:
+        exchange.write(part)
+        await exchange.drain()
+    exchange.finish()
 
 
 def _head(exchange: Exchange) -> Head:

@@ -87,8 +87,11 @@ class Authenticator:
         self.identify = self._identifier.identify
         """For `auth = "any"`: never refuses."""
 
-    def claim(self, head: Head) -> Claim:
-        """What the head claims; raises for everything that can be told without the body."""
+    def claim(self, head: Head, service: str = "lambda") -> Claim:
+        """What the head claims; raises for everything that can be told without the body.
+
+        `service` is what the credential must be scoped to.
+        """
         parts = _parts(head)
         if parts.algorithm != ALGORITHM:
             raise IncompleteSignature(f"Unsupported AWS 'algorithm': '{parts.algorithm[:100]}'.")
@@ -100,7 +103,7 @@ class Authenticator:
             )
         if scope.key not in self._keys:
             raise UnrecognizedClient("The security token included in the request is invalid.")
-        self._check_scope(scope, parts)
+        self._check_scope(scope, parts, service)
         self._check_time(parts)
         signed = tuple(parts.signed.split(";"))
         _check_signed(head, signed)
@@ -136,14 +139,14 @@ class Authenticator:
         if not sigv4.equal(expected, claim.signature):
             raise InvalidSignature(MISMATCH)
 
-    def _check_scope(self, scope: Scope, parts: _Parts) -> None:
+    def _check_scope(self, scope: Scope, parts: _Parts, service: str) -> None:
         if scope.terminator != "aws4_request":
             raise InvalidSignature(
                 "Credential should be scoped with a valid terminator: 'aws4_request', "
                 f"not '{scope.terminator[:100]}'."
             )
-        if scope.service != "lambda":
-            raise InvalidSignature("Credential should be scoped to correct service: 'lambda'. ")
+        if scope.service != service:
+            raise InvalidSignature(f"Credential should be scoped to correct service: '{service}'. ")
         date = parts.timestamp[:8]
         if scope.date != date:
             raise InvalidSignature(

@@ -19,6 +19,7 @@ from lambent.control.functions import Functions
 from lambent.control.targets import VersionTarget
 from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
+from lambent.observe.log_streams import LogStreams
 from lambent.settings import Settings
 
 
@@ -63,6 +64,7 @@ class Services:
     aliases: Aliases
     concurrency: Concurrency
     account_settings: AccountSettings
+    logs: LogStreams
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 

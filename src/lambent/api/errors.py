@@ -18,8 +18,7 @@ from lambent.http.exchange import Exchange
 
 def render(error: LambentError) -> Reply:
     """`error` as AWS would answer it; what is not AWS's is a ServiceException."""
-    if not isinstance(error, AwsError):
-        error = _own_fault(error)
+    error = as_aws_error(error)
     key = load().message_keys.get(error.code, error.message_key)
     body: dict[str, Any] = dict(error.members)
     if error.typed:
@@ -31,11 +30,16 @@ def render(error: LambentError) -> Reply:
     return Reply(error.status, headers, msgspec.json.encode(body))
 
 
+def as_aws_error(error: LambentError) -> AwsError:
+    """What is not AWS's is a ServiceException."""
+    return error if isinstance(error, AwsError) else _own_fault(error)
+
+
 def _own_fault(error: LambentError) -> ServiceException:
     """What the host could not do is worth telling: it names its fix, and nothing secret."""
     if isinstance(error, SandboxError):
         fix = f" ({error.fix})" if error.fix else ""
-        return ServiceException(f"{error}{fix}")
+        return ServiceException(f"{error.code}: {error}{fix}")
     return ServiceException(str(error) or type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""botocore's Lambda service model as the records that the front door walks.
+"""botocore's service models (Lambda, CloudWatch Logs) as the records that the front door walks.
 
 The JSON of the installed botocore is read directly: botocore's own loader costs 0.3 s of imports
 at start, this about 20 ms. Nothing here decides anything; `route`, `parse`, `validate` and
@@ -75,12 +75,15 @@ class OperationModel:
         """Refuse what the walkers do not know, at start rather than in a request."""
         for member in self.input.members.values():
             if member.location not in {"body", "uri", "querystring", "header"}:
-                raise ConfigurationError(f"botocore's {self.name} uses {member.location} members")
+                raise ConfigurationError(
+                    f"botocore's {self.name} uses {member.location} members",
+                    code="INSTALLATION_BROKEN",
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServiceModel:
-    """The whole of `lambda`."""
+    """The whole of one service."""
 
     operations: dict[str, OperationModel]
     message_keys: dict[str, str]
@@ -88,9 +91,9 @@ class ServiceModel:
 
 
 @cache
-def load() -> ServiceModel:
+def load(service: str = "lambda", version: str = API_VERSION) -> ServiceModel:
     """The model of the installed botocore; the same object each time."""
-    return build(_read())
+    return build(_read(service, version))
 
 
 def build(document: dict[str, Any]) -> ServiceModel:
@@ -107,16 +110,20 @@ def build(document: dict[str, Any]) -> ServiceModel:
     return ServiceModel(operations, message_keys)
 
 
-def _read() -> dict[str, Any]:
+def _read(service: str, version: str) -> dict[str, Any]:
     spec = find_spec("botocore")
     for root in (spec and spec.submodule_search_locations) or ():
-        folder = Path(root, "data", "lambda", API_VERSION)
+        folder = Path(root, "data", service, version)
         for name, opener in (("service-2.json.gz", gzip.open), ("service-2.json", open)):
             if (folder / name).is_file():
                 with opener(folder / name, "rb") as file:
                     document: dict[str, Any] = msgspec.json.decode(file.read())
                     return document
-    raise ConfigurationError("botocore's Lambda model was not found", fix="pip install botocore")
+    raise ConfigurationError(
+        "botocore's Lambda model was not found",
+        code="INSTALLATION_BROKEN",
+        fix="pip install botocore",
+    )
 
 
 def _operation(name: str, record: dict[str, Any], shapes: _Shapes) -> OperationModel:

@@ -15,7 +15,7 @@ in `operations/__init__.py` joins them. A request arrives parsed and validated a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,11 +28,19 @@ Answer: TypeAlias = msgspec.Struct | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """Instead of an answer: one that comes in parts, until it ends or the client leaves."""
+
+    content_type: bytes
+    parts: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """An operation that this version serves."""
 
     name: str
     request_type: type[msgspec.Struct]
-    call: Callable[[Context, Any], Awaitable[Answer]]
+    call: Callable[[Context, Any], Awaitable[Answer | Streamed]]
     status: int | None = None
     """Instead of the model's status code."""

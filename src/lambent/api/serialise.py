@@ -37,8 +37,12 @@ def serialise(
     operation: OperationModel,
     answer: msgspec.Struct | Mapping[str, Any] | None,
     status: int | None = None,
+    json: tuple[bytes, bytes] = JSON,
 ) -> Reply:
-    """`answer` by the model of `operation`; a member that the model lacks is our mistake."""
+    """`answer` by the model of `operation`; a member that the model lacks is our mistake.
+
+    `json` is the header that names a JSON body's type.
+    """
     values = _mapping(answer)
     code = status or STATUSES.get(operation.name, operation.status)
     shape = operation.output
@@ -63,10 +67,10 @@ def serialise(
         else:
             document[member.wire_name] = _to_json(member.shape, value)
     if shape.payload:
-        return Reply(code, [*headers, JSON], payload or b"")
+        return Reply(code, [*headers, json], payload or b"")
     if code == 204:
         return Reply(code, headers, b"")
-    return Reply(code, [*headers, JSON], msgspec.json.encode(document))
+    return Reply(code, [*headers, json], msgspec.json.encode(document))
 
 
 def _mapping(answer: msgspec.Struct | Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 SUFFIX = ".log"
 ROTATED = ".log.1"
 NAME_FILE = ".name"
+UNSORTED = ".unsorted"
 MAX_COMPONENT = 200
 """Bytes; file systems take 255, and suffixes are added."""
 CUT = "~"
@@ -54,3 +55,13 @@ def stream_file(root: Path, account: str, region: str, group: str, stream: str) 
 def name_file(path: Path) -> Path:
     """Where the full name of a cut group folder or stream file stands."""
     return path / NAME_FILE if not path.name.endswith(SUFFIX) else path.with_suffix(NAME_FILE)
+
+
+def rotated(path: Path) -> Path:
+    """The older file of the stream whose current file is `path`."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + ROTATED)
+
+
+def unsorted_mark(path: Path) -> Path:
+    """Stands beside the files of a stream whose events are not in the order of their times."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + UNSORTED)

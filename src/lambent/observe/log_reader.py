@@ -8,6 +8,8 @@ file torn by `kill -9`, and holds no more than what it returns. How one file is 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -19,6 +21,8 @@ from lambent.observe.log_scan import LogEvent, backward, forward, open_files
 
 MAX_EVENTS = 10_000
 MAX_BYTES = 8 * 1024 * 1024
+MAX_INFOS = 50_000
+"""Streams whose first and last events are remembered."""
 REORDER = 128
 """A function's own timestamps may run behind what was written before by this many events."""
 
@@ -43,6 +47,20 @@ class LogReader:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._infos: dict[Path, tuple[tuple[int, ...], StreamInfo | None]] = {}
+        """What `info` found, and the sizes and times of the files in which it found it."""
+
+    def all_groups(self) -> list[tuple[str, str, str]]:
+        """(account, region, group) of whatever has a folder."""
+        return [
+            (account, region, group)
+            for account in (log_paths.name_of(entry.name) for entry in _scan(self.root))
+            for region in (
+                log_paths.name_of(entry.name)
+                for entry in _scan(self.root / log_paths.component(account))
+            )
+            for group in self.groups(account, region)
+        ]
 
     def groups(self, account: str, region: str) -> list[str]:
         """Names of log groups that have events, sorted."""
@@ -51,16 +69,48 @@ class LogReader:
 
     def streams(self, account: str, region: str, group: str) -> list[StreamInfo]:
         """The streams of a group, the one written last first."""
-        found = []
-        for path in self._stream_files(account, region, group, None):
-            with open_files(path) as files:
-                first = next(forward(files, "", 0), None)
-                last = next(backward(files, ""), None)
-                size = sum(os.fstat(fd).st_size for fd in files)
-            if first and last:
-                name = _full_name(path, path.name.removesuffix(log_paths.SUFFIX))
-                found.append(StreamInfo(name, first.time_ms, last.time_ms, last.ingest_ms, size))
-        return sorted(found, key=lambda stream: stream.last_ingest_ms, reverse=True)
+        found = [self.info(path) for path in self.files(account, region, group)]
+        return sorted(
+            (info for info in found if info is not None),
+            key=lambda stream: stream.last_ingest_ms,
+            reverse=True,
+        )
+
+    def info(self, path: Path) -> StreamInfo | None:
+        """Of the stream whose current file is `path`; None without an event. Remembered."""
+        with open_files(path) as files:
+            stats = [os.fstat(fd) for fd in files]
+            state = tuple(n for stat in stats for n in (stat.st_size, stat.st_mtime_ns))
+            known = self._infos.get(path)
+            if known is not None and known[0] == state:
+                return known[1]
+            first = next(forward(files, "", 0), None)
+            last = next(backward(files, ""), None)
+        info = None
+        if first and last:
+            size = sum(stat.st_size for stat in stats)
+            info = StreamInfo(self.name(path), first.time_ms, last.time_ms, last.ingest_ms, size)
+        if len(self._infos) >= MAX_INFOS:
+            self._infos.clear()
+        self._infos[path] = state, info
+        return info
+
+    def name(self, path: Path) -> str:
+        """Of the stream whose current file is `path`."""
+        return _full_name(path, path.name.removesuffix(log_paths.SUFFIX))
+
+    def files(self, account: str, region: str, group: str, since_ms: int = 0) -> list[Path]:
+        """The current files of a group's streams that were written to since then."""
+        return self._stream_files(account, region, group, None, since_ms)
+
+    def stored_bytes(self, account: str, region: str, group: str) -> int:
+        """What a group's files hold."""
+        folder = log_paths.group_folder(self.root, account, region, group)
+        total = 0
+        for entry in _scan(folder):
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size
+        return total
 
     def events(
         self,
@@ -148,9 +198,8 @@ class LogReader:
         return sorted(
             Path(entry.path)
             for entry in _scan(folder)
-            if entry.name.endswith(log_paths.SUFFIX)
             # Two seconds for file systems that keep coarse times.
-            and entry.stat().st_mtime * 1000 >= since_ms - 2000
+            if entry.name.endswith(log_paths.SUFFIX) and _modified_ms(entry) >= since_ms - 2000
         )
 
 
@@ -160,6 +209,13 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []
+
+
+def _modified_ms(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime * 1000
+    except FileNotFoundError:  # expired between the two calls
+        return -math.inf
 
 
 def _full_name(path: Path, coded: str) -> str:

@@ -15,8 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -36,6 +37,8 @@ EVENT_COST: Final = 120
 """Bytes of memory that an event takes besides its text."""
 CHUNK_EVENTS: Final = 256
 CHUNK_BYTES: Final = 1024 * 1024
+Result = TypeVar("Result")
+
 YIELD_S: Final = 0.0005
 """The writer sleeps this long between chunks: it would otherwise keep taking the interpreter's
 lock back before the event loop, which waits for it, is awake."""
@@ -47,7 +50,8 @@ class LogStream:
     """One environment's log. Counters have one writer each: the loop or the writer thread."""
 
     __slots__ = (
-        "_accepted", "_dropped", "_limit", "_lost", "_names", "_path", "_store", "_told", "_written",
+        "_accepted", "_dropped", "_last_ms", "_limit", "_lost", "_names", "_path", "_store", "_told",
+        "_written",
     )  # fmt: skip
 
     def __init__(self, store: LogStore, path: Path, names: tuple[str, str], limit: int) -> None:
@@ -62,6 +66,8 @@ class LogStream:
         self._lost = 0
         """Refused by the disk; counted by the writer, as is how many of both it has told."""
         self._told = 0
+        self._last_ms = 0
+        """Time of the event written last; the writer's."""
 
     @property
     def group(self) -> str:
@@ -110,7 +116,11 @@ class LogStore:
         self._clock = clock
         self._limit = max_pending_bytes
         self._stream_limit = max_stream_bytes
-        self._files = LogFiles(max_mb * 1024 * 1024)
+        self.on_group: Callable[[str, str, str], None] = lambda _account, _region, _group: None
+        """Hears, on the loop, of each group that is written to; it may know it already."""
+        self._files = LogFiles(max_mb * 1024 * 1024, on_folder=self._folder_made)
+        self._jobs: deque[Callable[[LogFiles, int], None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pending: list[_Pending] = []
         self._starved: set[LogStream] = set()
         """Streams that have dropped events since the writer last looked."""
@@ -131,11 +141,13 @@ class LogStore:
 
     def open(self, account: str, region: str, group: str, stream: str) -> LogStream:
         """A stream to append to; its file is made with its first event."""
+        self.on_group(account, region, group)
         path = log_paths.stream_file(self.root, account, region, group, stream)
         return LogStream(self, path, (group, stream), self._stream_limit)
 
     async def start(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._loop = asyncio.get_running_loop()
         # A thread and not a task: disks block. A daemon, so that a dead disk cannot hold the exit.
         self._thread = threading.Thread(
             target=self._write_forever, name="lambent-log-write", daemon=True
@@ -152,12 +164,38 @@ class LogStore:
         def resolve() -> None:
             # A loop that is gone waits for nothing.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_set, done)
+                loop.call_soon_threadsafe(_set, done, None)
 
         self._flushes.append((self._accepted, resolve))
         self._hurry.set()
         self._awaken()
         await done
+
+    async def alter(self, job: Callable[[LogFiles, int], Result]) -> Result:
+        """Run `job(files, ingest_ms)` in the writer's thread, after what was appended before.
+
+        Whatever changes files besides appending goes this way, so that it never meets a write.
+        `ingest_ms` is a batch of its own. What `job` raises is raised here.
+        """
+        if self._thread is None:
+            raise RuntimeError("the log store is not running")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = loop.create_future()
+
+        def run(files: LogFiles, ingest_ms: int) -> None:
+            try:
+                result = job(files, ingest_ms)
+            except BaseException as error:  # noqa: BLE001  raised where it is awaited
+                settle = partial(_fail, done, error)
+            else:
+                settle = partial(_set, done, result)
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle)
+
+        self._jobs.append(run)
+        self._hurry.set()
+        self._awaken()
+        return await done
 
     async def close(self) -> None:
         """Write what is there, and stop the writer."""
@@ -179,6 +217,11 @@ class LogStore:
         """Events that are in no file, because memory or the disk was full, since the start."""
         return self._refused + self._lost
 
+    @property
+    def written_bytes(self) -> int:
+        """By this process, of all streams: whoever watches the disk looks at it."""
+        return self._files.written_bytes
+
     def _awaken(self) -> None:
         self._awake = True
         self._wake.set()
@@ -187,7 +230,7 @@ class LogStore:
 
     def _write_forever(self) -> None:
         try:
-            while not (self._closing and not self._pending and not self._flushes):
+            while not (self._closing and not (self._pending or self._flushes or self._jobs)):
                 self._wake.wait()
                 self._hurry.wait(0 if self._closing else GATHER_S)
                 self._wake.clear()
@@ -195,6 +238,7 @@ class LogStore:
                 # From here on an append wakes us again: what it adds is not in this batch.
                 self._awake = False
                 self._write_pending()
+                self._run_jobs()
                 self._answer_flushes()
         finally:
             self._files.close()
@@ -210,8 +254,24 @@ class LogStore:
         for stream, events in by_stream.items():
             self._write_stream(stream, events, ingest_ms)
         while self._starved:
-            self._append_lines(self._starved.pop(), b"", 0, ingest_ms)
+            starved = self._starved.pop()
+            self._append_lines(starved, b"", 0, starved._last_ms, ingest_ms)  # noqa: SLF001
         self._ingest_ms = ingest_ms
+
+    def _run_jobs(self) -> None:
+        while self._jobs:
+            ingest_ms = max(self._ingest_ms + 1, self._clock.time_ms())
+            self._jobs.popleft()(self._files, ingest_ms)
+            self._ingest_ms = ingest_ms
+
+    def _folder_made(self, folder: Path, group: str) -> None:
+        """A group's first event, or the first since it was deleted."""
+        region, account = folder.parent.name, folder.parent.parent.name
+        names = log_paths.name_of(account), log_paths.name_of(region), group
+        if self._loop is not None:
+            # A loop that is gone keeps no groups; the next start finds this one on disk.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.on_group, *names)
 
     def _write_stream(self, stream: LogStream, events: list[_Pending], ingest_ms: int) -> None:
         start = 0
@@ -219,17 +279,20 @@ class LogStore:
             if start:
                 time.sleep(YIELD_S)
             lines, taken, size = _format(events, start, ingest_ms)
-            self._append_lines(stream, lines, taken, ingest_ms)
+            self._append_lines(stream, lines, taken, events[start][1], ingest_ms)
             start += taken
+            stream._last_ms = max(stream._last_ms, events[start - 1][1])  # noqa: SLF001
             stream._written += size  # noqa: SLF001
             self._written += size
 
-    def _append_lines(self, stream: LogStream, lines: bytes, count: int, ingest_ms: int) -> None:
-        """Write `count` events, and before them how many are missing."""
+    def _append_lines(
+        self, stream: LogStream, lines: bytes, count: int, time_ms: int, ingest_ms: int
+    ) -> None:
+        """Write `count` events, and before them, at the first one's time, how many are missing."""
         missing = stream._dropped + stream._lost - stream._told  # noqa: SLF001
         if missing:
             text = f"[lambent] dropped {missing} events: they came faster than the disk took them"
-            lines = _line(self._clock.time_ms(), ingest_ms, text) + lines
+            lines = format_line(time_ms or self._clock.time_ms(), ingest_ms, text) + lines
         if not lines:
             return
         try:
@@ -259,9 +322,14 @@ class LogStore:
             self._flushes.popleft()[1]()
 
 
-def _set(done: asyncio.Future[None]) -> None:
+def _set(done: asyncio.Future[Result], value: Result) -> None:
     if not done.done():
-        done.set_result(None)
+        done.set_result(value)
+
+
+def _fail(done: asyncio.Future[Result], error: BaseException) -> None:
+    if not done.done():
+        done.set_exception(error)
 
 
 def _format(events: list[_Pending], start: int, ingest_ms: int) -> tuple[bytes, int, int]:
@@ -271,11 +339,12 @@ def _format(events: list[_Pending], start: int, ingest_ms: int) -> tuple[bytes, 
     end = start
     while end < len(events) and end - start < CHUNK_EVENTS and len(lines) < CHUNK_BYTES:
         _, time_ms, message = events[end]
-        lines += _line(time_ms, ingest_ms, message.decode("utf-8", "replace"))
+        lines += format_line(time_ms, ingest_ms, message.decode("utf-8", "replace"))
         cost += len(message) + EVENT_COST
         end += 1
     return bytes(lines), end - start, cost
 
 
-def _line(time_ms: int, ingest_ms: int, text: str) -> bytes:
+def format_line(time_ms: int, ingest_ms: int, text: str) -> bytes:
+    """One event as its file keeps it."""
     return b"%d %d %b\n" % (time_ms, ingest_ms, _encode(text))

@@ -1,0 +1,1 @@
+"""CloudWatch Logs' filter patterns: `pattern.compile_pattern` is the entrance."""
