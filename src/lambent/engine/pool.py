@@ -84,18 +84,21 @@ class Pool:
 
     def _start_overdue(self, call: Call) -> None:
         """If it still waits for one that has answered and does not ask for more."""
-        if call not in self.waiting:
+        if call not in self.waiting or len(self.starting) >= len(self.waiting):
             return
         try:
-            self._start_missing(max(0, self._returning() - 1))
+            self._start()
         except LambentError as refusal:
             self._refuse_unserved(refusal)
 
     def _start_missing(self, soon_free: int = 0) -> None:
         while len(self.starting) + soon_free < len(self.waiting):
-            self._concurrency.admit_start()
-            self.starting.add(environment := self._make(self.target, self))
-            self.environments.add(environment)
+            self._start()
+
+    def _start(self) -> None:
+        self._concurrency.admit_start()
+        self.starting.add(environment := self._make(self.target, self))
+        self.environments.add(environment)
 
     def environment_free(self, environment: Environment) -> None:
         self.starting.discard(environment)
