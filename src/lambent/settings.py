@@ -1,8 +1,9 @@
 """What the owner of a server can decide, in one frozen record.
 
-Precedence: flag > `LAMBENT_*` variable > user file (`$XDG_CONFIG_HOME/lambent/config.toml`) >
-default. `load` reads all of them and refuses what it cannot honour; nothing else reads the
-environment for a setting.
+Precedence: flag > `LAMBENT_*` variable > project file (`Metadata: lambent: settings`, which the
+command line reads) > user file (`$XDG_CONFIG_HOME/lambent/config.toml`) > default. `load` takes all
+of them and refuses what it cannot honour; `load_with_origins` also tells which one won. Nothing
+else reads the environment for a setting.
 """
 
 from __future__ import annotations
@@ -11,13 +12,24 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from lambent.errors import ConfigurationError
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SECRET: Final = frozenset({"auth_keys"})
+"""Settings whose values are never shown."""
+OF_PROJECT: Final = frozenset(
+    {
+        "port", "region", "concurrency_limit", "scaling_rate", "idle_s", "memory_limit_mb",
+        "state_delay_s", "runtime_block_policy", "async_retry_delays_s", "log_max_mb", "log_level",
+        "drain_s", "drain_notice_s",
+    }
+)  # fmt: skip
+"""What a project file may decide. A project is often other people's files: who may call, what
+isolates a function, where data and keys lie stay with the owner of the machine."""
 
 
 def _default_data_dir() -> Path:
@@ -29,13 +41,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Every setting of a server, with its default. Times end in `_s`, sizes in `_mb`."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs `auth = "sigv4"`."""
     port: int = 9000
+    """TCP port to listen on; 0 takes a free one."""
     data_dir: Path = msgspec.field(default_factory=_default_data_dir)
+    """Where functions, their code, waiting events and logs are kept; one server at a time."""
     region: str = "us-east-1"
     """For requests without a credential scope."""
     account: str = "123456789012"
+    """For requests whose access key is not an account number."""
     tls_cert: Path | None = None
+    """PEM certificate chain; with `tls_key` the server speaks HTTPS."""
     tls_key: Path | None = None
+    """PEM private key, unencrypted."""
 
     auth: Literal["any", "sigv4"] = "any"
     """`any` accepts every credential, on loopback only; `sigv4` verifies against `auth_keys`."""
@@ -43,10 +61,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Access key id → secret access key."""
 
     sandbox: Literal["auto", "namespaces", "process"] = "auto"
+    """`auto` isolates where this machine can and says so where it cannot; `process` never does."""
     network: Literal["auto", "none", "nat", "host"] = "auto"
     """Egress of functions. `auto` is `nat` as root and `none` otherwise."""
 
     concurrency_limit: int = 1000
+    """Calls of an account and region that may run at once."""
     scaling_rate: int = 1000
     """Environments that one function may start per 10 s."""
     idle_s: float = 600.0
@@ -56,11 +76,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state_delay_s: float = 0.3
     """How long Pending and InProgress stay visible at least; 0 makes changes instant."""
     runtime_block_policy: Literal["enforce", "warn"] = "warn"
+    """Whether functions with a runtime that AWS has blocked are refused, as there, or accepted."""
 
     async_retry_delays_s: tuple[float, float] = (60.0, 120.0)
     """Waits before the first and second retry of an asynchronous invoke."""
     log_max_mb: int = 64
     """Size at which a log stream's file is rotated."""
+    log_total_max_mb: int = 4096
+    """What all log files may take together: past it the oldest are deleted. 0 means no limit."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Of the server's own log, which goes to standard error."""
@@ -78,40 +101,101 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.host in LOOPBACK
 
 
+class Origin(NamedTuple):
+    """Which source gave a setting its value."""
+
+    kind: Literal["flag", "environment", "project", "user", "default"]
+    where: str
+    """`--port`, `LAMBENT_PORT`, the path of a file; empty for a default."""
+
+
+class ProjectFile(NamedTuple):
+    """What a project's template says under `Metadata: lambent: settings`."""
+
+    where: str
+    values: Mapping[str, Any]
+
+
+class Loaded(NamedTuple):
+    settings: Settings
+    origins: Mapping[str, Origin]
+    """One for every setting."""
+
+
 def load(
     flags: Mapping[str, Any] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    log_total_max_mb: int = 4096
-    """What all log files may take together: past it the oldest are deleted. 0 means no limit."""
+    project: ProjectFile | None = None,
     user_file: Path | None = None,
 ) -> Settings:
-    """The settings that hold, from flags, `LAMBENT_*`, the user file and defaults.
+    """The settings that hold, from flags, `LAMBENT_*`, project file, user file and defaults.
 
     Raises `ConfigurationError` naming the setting, where it came from, and what it takes.
     """
+    return load_with_origins(flags, environ=environ, project=project, user_file=user_file).settings
+
+
+def load_with_origins(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    project: ProjectFile | None = None,
+    user_file: Path | None = None,
+) -> Loaded:
+    """As `load`, and for each setting which source won."""
     environ = os.environ if environ is None else environ
+    user_file = user_path(environ) if user_file is None else user_file
     values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    if user_file is None:
-        base = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-        user_file = Path(base) / "lambent" / "config.toml"
-    if user_file.is_file():
-        try:
-            table = tomllib.loads(user_file.read_text())
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{user_file} is not TOML: {error}") from None
-        for name, value in table.items():
-            values[name], origin[name] = value, str(user_file)
+    origins: dict[str, Origin] = {}
+    for name, value in _user_table(user_file).items():
+        values[name], origins[name] = value, Origin("user", str(user_file))
+    for name, value in _project_table(project).items():
+        assert project is not None
+        values[name], origins[name] = value, Origin("project", project.where)
     for name in Settings.__struct_fields__:
         variable = f"LAMBENT_{name.upper()}"
         if variable in environ:
-            values[name], origin[name] = _from_text(name, environ[variable]), variable
+            values[name] = _from_text(name, environ[variable])
+            origins[name] = Origin("environment", variable)
     for name, value in (flags or {}).items():
         if value is not None:
-            values[name], origin[name] = value, f"--{name.replace('_', '-')}"
+            values[name] = value
+            origins[name] = Origin("flag", f"--{name.replace('_', '-')}")
+    settings = _checked(values, {name: origin.where for name, origin in origins.items()})
+    default = Origin("default", "")
+    return Loaded(settings, {n: origins.get(n, default) for n in Settings.__struct_fields__})
 
-    return _checked(values, origin)
+
+def user_path(environ: Mapping[str, str]) -> Path:
+    """Where the user file is looked for."""
+    base = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "lambent" / "config.toml"
+
+
+def _user_table(user_file: Path) -> dict[str, Any]:
+    if not user_file.is_file():
+        return {}
+    try:
+        return tomllib.loads(user_file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"{user_file} is not TOML: {error}", code="CONFIG_FILE_INVALID"
+        ) from None
+
+
+def _project_table(project: ProjectFile | None) -> Mapping[str, Any]:
+    if project is None:
+        return {}
+    foreign = sorted(set(project.values) & set(Settings.__struct_fields__) - OF_PROJECT)
+    if foreign:
+        raise ConfigurationError(
+            f"{project.where} may not decide '{foreign[0]}'",
+            code="SETTING_NOT_OF_PROJECT",
+            fix=f"decide it yourself: {foreign[0]} in {user_path(os.environ)}, "
+            f"or LAMBENT_{foreign[0].upper()}",
+        )
+    return project.values
 
 
 def _checked(values: dict[str, Any], origin: dict[str, str]) -> Settings:
@@ -119,6 +203,7 @@ def _checked(values: dict[str, Any], origin: dict[str, str]) -> Settings:
     if unknown:
         raise ConfigurationError(
             f"unknown setting '{unknown[0]}' from {origin[unknown[0]]}",
+            code="SETTING_UNKNOWN",
             fix="known settings: " + ", ".join(Settings.__struct_fields__),
         )
     try:
@@ -144,15 +229,19 @@ def _check_together(settings: Settings) -> None:
     if not settings.loopback and settings.auth == "any":
         raise ConfigurationError(
             f"binding to {settings.host} with auth = 'any' would let anyone on the network run code",
+            code="AUTH_REQUIRED",
             fix='set auth = "sigv4" with auth_keys, or keep host = "127.0.0.1"',
         )
     if settings.auth == "sigv4" and not settings.auth_keys:
         raise ConfigurationError(
             "auth = 'sigv4' needs at least one entry in auth_keys",
+            code="AUTH_KEYS_MISSING",
             fix='in config.toml: [auth_keys]  AKIA… = "secret"',
         )
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise ConfigurationError("tls_cert and tls_key go together", fix="give both, or neither")
+        raise ConfigurationError(
+            "tls_cert and tls_key go together", code="TLS_INCOMPLETE", fix="give both, or neither"
+        )
 
 
 def _from_text(name: str, text: str) -> Any:

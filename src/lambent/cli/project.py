@@ -1,31 +1,33 @@
-"""Which function is meant when none is named: the one of this folder's template.yaml."""
+"""The project in the current folder, as far as verbs about a server need it."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from lambent.delivery.problem import USAGE, Problem
-
-if TYPE_CHECKING:
-    from lambent.delivery.template import FunctionPlan
+from lambent import settings
 
 
-def plans(usage: str) -> tuple[FunctionPlan, ...]:
-    """The functions of the template here; `usage` is what to type where there is none."""
+def settings_file(folder: Path | None = None) -> settings.ProjectFile | None:
+    """`Metadata: lambent: settings` of the template in `folder`, or None where there is none."""
     from lambent.delivery import template
 
-    path = template.find(Path())
+    path = template.find(folder or Path())
     if path is None:
-        raise Problem(
-            "FUNCTION_MISSING",
-            "which function? There is no template.yaml here",
-            fix=usage,
-            exit_code=USAGE,
-        )
-    return template.read(path).functions
+        return None
+    return settings.ProjectFile(str(path.resolve()), template.project_settings(path))
 
 
-def function(given: str | None, usage: str) -> str:
-    """The name that was given, or the template's first function's."""
-    return given or plans(usage)[0].name
+def as_environment(loaded: settings.Loaded, kinds: tuple[str, ...]) -> dict[str, str]:
+    """`LAMBENT_*` for the settings that came from sources which the server itself does not read."""
+    return {
+        f"LAMBENT_{name.upper()}": _text(getattr(loaded.settings, name))
+        for name, origin in loaded.origins.items()
+        if origin.kind in kinds
+    }
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (Mapping, tuple, list)) else str(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,12 +42,14 @@ _BANNER = ("sandbox", "limits", "network", "snapshots")
 def command(options: Options, /, detach: bool, **flags: Any) -> int:  # noqa: FBT001  click passes by name
     """Run the platform here (-d: in the background)."""
     from lambent import settings
+    from lambent.cli import project
 
     given = {name: value for name, value in flags.items() if value is not None}
     if options.region:
         given["region"] = options.region
-    wanted = settings.load(given)
-    environment = os.environ | {f"LAMBENT_{k.upper()}": str(v) for k, v in given.items()}
+    loaded = settings.load_with_origins(given, project=project.settings_file())
+    wanted = loaded.settings
+    environment = os.environ | project.as_environment(loaded, ("flag", "project"))
     out = Output(options)
     if found := local.running(wanted.data_dir):
         return _already(out, found, detach=detach)
@@ -147,13 +150,24 @@ def _parse_ready(line: bytes) -> dict[str, Any] | None:
 
 
 def _failed(text: bytes, code: int, log: Path | None) -> Problem:
-    lines = text.decode(errors="replace").strip().splitlines()
-    return Problem(
+    """Why it ended: in the server's own words where it has some."""
+    said = text.decode(errors="replace").strip()
+    return _named(said) or Problem(
         "SERVER_FAILED",
         f"the server ended while starting (exit code {code})",
-        why=lines[-1] if lines else "",
+        why=said.splitlines()[-1] if said else "",
         fix=f"read {log}" if log else "read what it printed above",
     )
+
+
+def _named(said: str) -> Problem | None:
+    """The failure that `lambent.server` printed last as `error[CODE] message` and `  fix   …`."""
+    found = list(re.finditer(r"^error\[(\w+)\] (.*)$", said, re.MULTILINE))
+    if not found:
+        return None
+    code, message = found[-1].groups()
+    fix = re.search(r"^  fix   (.*)$", said[found[-1].end() :], re.MULTILINE)
+    return Problem(code, message, fix=fix[1] if fix else "")
 
 
 def _too_slow(log: Path | None) -> Problem:

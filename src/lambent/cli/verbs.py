@@ -24,6 +24,7 @@ VERBS: Final = {
     "invoke": Entry("Use", "Call a function and show its answer."),
     "logs": Entry("Use", "Show a function's log lines."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
+    "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
     "version": Entry("Meta", "Print the version."),
 }
 

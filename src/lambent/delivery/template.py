@@ -36,6 +36,8 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     allow_source: list[str] = []
     """Packages without a wheel that may be built from source."""
     bytecode: bool = True
+    settings: dict[str, Any] = {}
+    """Of the server that `lambent up` and `lambent dev` start here; `project_settings` reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,21 @@ class Project:
 
 def find(folder: Path) -> Path | None:
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def project_settings(path: Path) -> Mapping[str, Any]:
+    """`Metadata: lambent: settings` of a template, without looking at anything else in it."""
+    document = yaml_tags.load(path.read_text(), path.name)
+    metadata = document.get("Metadata")
+    ours = metadata.get("lambent") if isinstance(metadata, dict) else None
+    found = ours.get("settings") if isinstance(ours, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise Problem(
+            "TEMPLATE_INVALID",
+            f"{path.name}: settings under Metadata: lambent is not a map",
+            fix="settings: {port: 9100}",
+        )
+    return found or {}
 
 
 def read(
