@@ -145,3 +145,19 @@ def test_a_batch_larger_than_a_page_is_followed_to_its_end(run_logs):
         assert sorted(seen) == list(range(80))
 
     run_logs(main, max_stream_bytes=1 << 30)
+
+
+def test_events_of_one_millisecond_keep_the_order_of_writing(run_logs):
+    async def main(logs):
+        for n in range(600):  # more than the window in which events are sorted
+            logs.open().append(7, b"%d" % n)
+        logs.open("other").append(7, b"apart")
+        await logs.store.flush()
+        written = [str(n) for n in range(600)]
+        assert logs.texts(stream="s") == written
+        assert logs.texts(stream="s", newest=True) == written
+        assert logs.texts(stream="s", newest=True, limit=3) == written[-3:]
+        of_stream = [text for text in logs.texts(newest=True) if text != "apart"]
+        assert of_stream == written
+
+    run_logs(main)

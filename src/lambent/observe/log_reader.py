@@ -143,6 +143,9 @@ class LogReader:
                     found = _until_before(found, since_ms)
                 edge = best[0 if newest else -1].time_ms if len(best) >= limit else None
                 taken = _take(filter(wanted, _in_order(found, newest)), limit, edge, newest)
+                if newest:
+                    # Of events of one millisecond, the one written first comes first here too.
+                    taken.reverse()
             best = _trim(sorted(best + taken, key=_by_time), limit, newest)
         return best
 
