@@ -26,7 +26,6 @@
         ├── InvalidParameter                  400  CloudWatch Logs', which answers every client error so
         ├── ResourceAlreadyExists             400  the same
         ├── TooManyTags                       400  the same
-        ├── LimitExceeded                     400  the same
         ├── OperationNotAllowed               400  the same: a protected log group
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
@@ -47,17 +46,18 @@ class LambentError(Exception):
 
 
 class ConfigurationError(LambentError):
-    """A setting that cannot be honoured."""
+    """A setting that cannot be honoured. `code` is stable and explained in docs/errors.md."""
 
-    def __init__(self, message: str, *, fix: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "SETTING_INVALID", fix: str = "") -> None:
         super().__init__(message)
+        self.code = code
         self.fix = fix
 
 
 class SandboxError(LambentError):
     """The host could not make or keep a sandbox.
 
-    `code` is stable (`SANDBOX_UNAVAILABLE`, …), `fix` a command or setting that helps.
+    `code` is stable and explained in docs/errors.md, `fix` a command or setting that helps.
     """
 
     def __init__(self, message: str, *, code: str = "SANDBOX_UNAVAILABLE", fix: str = "") -> None:
@@ -194,7 +194,6 @@ class ProvisionedConcurrencyNotFound(AwsError):  # noqa: N818
     code, status = "ProvisionedConcurrencyConfigNotFoundException", 404
 
 
-class InvalidRuntime(AwsError):  # noqa: N818
 class InvalidParameter(AwsError):  # noqa: N818
     """CloudWatch Logs' word for every request that cannot be right."""
 
@@ -209,16 +208,13 @@ class TooManyTags(AwsError):  # noqa: N818
     code, status = "TooManyTagsException", 400
 
 
-class LimitExceeded(AwsError):  # noqa: N818
-    code, status = "LimitExceededException", 400
-
-
 class OperationNotAllowed(AwsError):  # noqa: N818
     """A log group whose deletion protection is on."""
 
     code, status = "ValidationException", 400
 
 
+class InvalidRuntime(AwsError):  # noqa: N818
     """The function's runtime has no interpreter on this machine; the message says what to install."""
 
     code, status, type = "InvalidRuntimeException", 502, "Service"

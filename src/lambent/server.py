@@ -47,6 +47,7 @@ from lambent.observe.log_sweep import LogSweeper
 from lambent.observe.logs import LogStore
 from lambent.observe.metrics import Metrics
 from lambent.observe.prometheus import Exposition
+from lambent.problems import reference
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.launch import Planner
 from lambent.sandbox.choose import choose, egress
@@ -112,8 +113,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         def spawn(coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
             return tasks.create_task(_guarded(coro))
 
-        metrics = Metrics()
         _keep_logs(settings, clock, stack, spawn, streams)
+        metrics = Metrics()
         metrics.gauge("logs.dropped", lambda: logs.dropped)
         planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
         dispatcher = Dispatcher(
@@ -168,7 +169,6 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         yield Platform(settings, host, listener, stop)
 
 
-async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
 async def _open_logs(
     settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack, database: Database
 ) -> LogStreams:
@@ -206,6 +206,7 @@ def _keep_logs(
         stack.callback(task.cancel)
 
 
+async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
     """One task's mistake is one line in the log, not the end of the server."""
     try:
         await coro
@@ -257,8 +258,8 @@ async def _open_front_door(
             aliases=control.aliases,
             concurrency=control.concurrency,
             account_settings=control.account_settings,
-            code_download=control.open_code,
             logs=logs,
+            code_download=control.open_code,
         ),
         pages=pages,
     )
@@ -289,6 +290,7 @@ async def _open_front_door(
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
+            code="CANNOT_LISTEN",
             fix="stop what listens there, or choose another port: lambent up --port 9001",
         ) from None
 
@@ -342,11 +344,28 @@ def main() -> int:
         server_log.configure(level=settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
-    except (ConfigurationError, SandboxError) as error:
-        fix = f"\n  fix   {error.fix}" if error.fix else ""
-        print(f"error: {error}{fix}", file=sys.stderr)  # noqa: T201
+    except (ConfigurationError, SandboxError, OSError, ExceptionGroup) as error:
+        print(_explained(error), file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _explained(error: Exception) -> str:
+    """Why it could not start, as the command line says it; raises what has no name."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # the rooms' tasks wrap what ends them
+    if isinstance(error, OSError) and error.filename is not None:
+        code, says, fix = (
+            "FILE",
+            f"{error.filename}: {error.strerror}",
+            "check path and permissions",
+        )
+    elif isinstance(error, (ConfigurationError, SandboxError)):
+        code, says, fix = error.code, str(error), error.fix
+    else:
+        raise error
+    lines = [f"error[{code}] {says}", f"  fix   {fix}" if fix else "", f"  doc   {reference(code)}"]
+    return "\n".join(line for line in lines if line)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def _run(arguments: list[str]) -> int:
     options = Options()
     try:
         code = root.main(arguments, prog_name="lambent", standalone_mode=False, obj=options)
-    except click.exceptions.NoArgsIsHelpError:
-        print(help_text())
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help())
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
@@ -80,7 +80,7 @@ def _problem(error: Exception, options: Options, *, json_asked: bool) -> Problem
     from lambent.errors import ConfigurationError
 
     if isinstance(error, ConfigurationError):
-        return Problem("CONFIGURATION", str(error), fix=error.fix, exit_code=USAGE)
+        return Problem(error.code, str(error), fix=error.fix, exit_code=USAGE)
     if isinstance(error, OSError) and error.filename:
         return Problem("FILE", f"{error.filename}: {error.strerror}", fix="check path and rights")
     return Problem(

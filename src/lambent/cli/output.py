@@ -50,14 +50,18 @@ class Output:
             print(f"  {label} {text}", file=sys.stderr)
 
     def problem(self, problem: Problem) -> None:
+        from lambent.problems import reference  # tables that only a failure needs
+
         facts = {"code": problem.code, "message": problem.message}
         facts |= {key: text for key in ("why", "fix") if (text := getattr(problem, key))}
+        if doc := reference(problem.code):
+            facts["doc"] = doc
         if self._options.json:
             print(json.dumps({"error": facts}, ensure_ascii=False))
             return
         head = self.style(f"error[{problem.code}]", "red", sys.stderr)
         print(f"{head} {problem.message}", file=sys.stderr)
-        for key in ("why", "fix"):
+        for key in ("why", "fix", "doc"):
             if key in facts:
                 print(f"  {self.style(key, 'dim', sys.stderr)}   {facts[key]}", file=sys.stderr)
 

@@ -58,16 +58,22 @@ def load(path: Path) -> Prices:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"the price list {path} cannot be read: {error}") from None
+        raise ConfigurationError(
+            f"the price list {path} cannot be read: {error}", code="PRICES_INVALID"
+        ) from None
     try:
         return _prices(table)
     except KeyError as error:
         raise ConfigurationError(
-            f"the price list {path} has no {error}", fix=f"see {DEFAULT_FILE} for its shape"
+            f"the price list {path} has no {error}",
+            code="PRICES_INVALID",
+            fix=f"see {DEFAULT_FILE} for its shape",
         ) from None
     except (ValueError, TypeError, InvalidOperation) as error:
         raise ConfigurationError(
-            f"the price list {path}: {error}", fix='prices are dollars as text, like "0.20"'
+            f"the price list {path}: {error}",
+            code="PRICES_INVALID",
+            fix='prices are dollars as text, like "0.20"',
         ) from None
 
 

@@ -22,6 +22,7 @@ def tls_context(cert: Path, key: Path) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the certificate {cert} with the key {key} cannot be used: {error}",
+            code="TLS_UNUSABLE",
             fix="give the PEM certificate chain and its unencrypted private key",
         ) from None
     return context

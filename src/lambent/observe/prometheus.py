@@ -88,12 +88,18 @@ class Exposition:
     async def page(self, accept: str = "") -> tuple[bytes, str]:
         """The text and its content type, as the Accept header asks for."""
         async with self._one_at_a_time:
-            metrics = self._metrics
-            gauges, counters = metrics.gauges(), metrics.counters()
-            for name in _COUNTERS.keys() & gauges.keys():  # kept by their owners, and only growing
-                counters[name] = int(gauges.pop(name))
-            reading = _Reading(metrics.functions(), list(self._loads()), gauges, counters)
-            return await asyncio.to_thread(_render, reading, accept)
+            return await asyncio.to_thread(_render, self._read(), accept)
+
+    def families(self) -> list[Metric]:
+        """The same as the library's own objects."""
+        return list(_Collector(self._read()).collect())
+
+    def _read(self) -> _Reading:
+        metrics = self._metrics
+        gauges, counters = metrics.gauges(), metrics.counters()
+        for name in _COUNTERS.keys() & gauges.keys():  # kept by their owners, and only growing
+            counters[name] = int(gauges.pop(name))
+        return _Reading(metrics.functions(), list(self._loads()), gauges, counters)
 
 
 def _render(reading: _Reading, accept: str) -> tuple[bytes, str]:

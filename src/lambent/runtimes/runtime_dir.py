@@ -59,6 +59,7 @@ def _given_to(minor: str) -> list[importlib.metadata.Distribution]:
     except importlib.metadata.PackageNotFoundError as error:
         raise ConfigurationError(
             f"{error.name} is missing from lambent's own environment, so functions cannot have it",
+            code="INSTALLATION_BROKEN",
             fix="install lambent again",
         ) from None
     return [each for each in found if _supports(each.metadata["Requires-Python"], minor)]

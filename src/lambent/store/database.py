@@ -60,9 +60,15 @@ class Database:
         readers = ThreadPoolExecutor(1, thread_name_prefix="lambent-db-read")
         try:
             writing = await self._loop.run_in_executor(readers, self._prepare)
-        except BaseException:
+        except BaseException as error:
             readers.shutdown()
             self._release_lock()
+            if isinstance(error, (apsw.NotADBError, apsw.CorruptError, apsw.CantOpenError)):
+                raise ConfigurationError(
+                    f"the database {self.path} cannot be used: {error}",
+                    code="STORE_UNUSABLE",
+                    fix="put back a copy of the data directory, or start with another one",
+                ) from error
             raise
         self._readers = readers
         self._writer = threading.Thread(
@@ -132,6 +138,7 @@ class Database:
         except OSError:
             raise ConfigurationError(
                 f"another lambent server is using {self.path.parent}",
+                code="DATA_DIR_IN_USE",
                 fix="stop it with `lambent down`, or give this one another data_dir",
             ) from None
 

@@ -40,6 +40,7 @@ def migrate(connection: apsw.Connection, migrations: list[Migration]) -> None:
     if current > len(migrations):
         raise ConfigurationError(
             f"the database has schema {current}, this version of lambent knows up to {len(migrations)}",
+            code="SCHEMA_TOO_NEW",
             fix="use the newer lambent that wrote it, or another data_dir",
         )
     for migration in migrations[current:]:

@@ -1,0 +1,153 @@
+"""AWS's codes, as far as this server answers with them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lambent.problems.entry import Entry
+
+ENTRIES: Final = (
+    Entry(
+        "ValidationException",
+        "400: a member breaks a constraint of AWS's model.",
+        "A pattern, length, range or choice; the message names member and constraint.",
+        "Send what the message asks for.",
+    ),
+    Entry(
+        "SerializationException",
+        "400: the body cannot be read.",
+        "It is not JSON, or a value has the wrong type.",
+        "Compare the request with the operation's shape in the AWS documentation.",
+    ),
+    Entry(
+        "InvalidParameterValueException",
+        "400: a value is well-formed but not possible.",
+        "For example a role that is none, memory out of range, a zip that cannot be unpacked.",
+        "The message says which value and why.",
+    ),
+    Entry(
+        "InvalidRequestContentException",
+        "400: the payload of an invoke is not JSON.",
+        "Events are JSON documents.",
+        "With the AWS CLI: `--cli-binary-format raw-in-base64-out`.",
+    ),
+    Entry(
+        "CodeStorageExceededException",
+        "400: the code of all functions passes the account's limit.",
+        "75 GB are taken, as on AWS.",
+        "Delete versions and functions that are not used.",
+    ),
+    Entry(
+        "InvalidParameterException",
+        "400: CloudWatch Logs does not take a parameter.",
+        "The message names it.",
+        "Send what the message asks for.",
+    ),
+    Entry(
+        "ResourceAlreadyExistsException",
+        "400: the log group or stream is already there.",
+        "It was created before.",
+        "Use it as it is.",
+    ),
+    Entry(
+        "TooManyTagsException",
+        "400: more tags than a resource takes.",
+        "AWS takes 50.",
+        "Remove some.",
+    ),
+    Entry(
+        "IncompleteSignatureException",
+        "400: the signature lacks a part.",
+        "The `Authorization` header or the presigned query is not complete.",
+        "Let an AWS SDK sign; the message names what is missing.",
+    ),
+    Entry(
+        "MissingAuthenticationTokenException",
+        "403: the request is not signed.",
+        'This server runs with `auth = "sigv4"`.',
+        "Sign with a key from its `auth_keys`.",
+    ),
+    Entry(
+        "UnrecognizedClientException",
+        "403: the access key is not known.",
+        "It is not in `auth_keys`.",
+        "Use one that is, or add it.",
+    ),
+    Entry(
+        "InvalidSignatureException",
+        "403: the signature does not match, or is too old.",
+        "A wrong secret, a clock that is more than five minutes off, a proxy that changes headers, "
+        "or a credential scope that is not `lambda`.",
+        "Compare the secret; set the clock.",
+    ),
+    Entry(
+        "AccessDeniedException",
+        "403: the call is refused.",
+        "A web page of another origin called the server, or the resource belongs to another account.",
+        "Call it from a program, with credentials of the right account.",
+    ),
+    Entry(
+        "UnknownOperationException",
+        "404: no operation has this method and path.",
+        "A typing error, or a client of another service.",
+        "[The API](api.md) lists the paths.",
+    ),
+    Entry(
+        "ResourceNotFoundException",
+        "404: there is no such function, version, alias or log group.",
+        "It was not deployed, or to another account or region: an access key of twelve digits is "
+        "taken as the account, and the credential scope has the region.",
+        "`lambent deploy`; check the name, `--region` and `--endpoint-url`.",
+    ),
+    Entry(
+        "ResourceConflictException",
+        "409: it exists already, or an update is under way.",
+        "Two changes met; or `create` was used where `update` was meant.",
+        "Wait until `LastUpdateStatus` is `Successful` (boto3's waiter `function_updated_v2`).",
+    ),
+    Entry(
+        "PreconditionFailedException",
+        "412: the `RevisionId` is not the latest one.",
+        "Somebody else changed it in between.",
+        "Read it again, then change it.",
+    ),
+    Entry(
+        "RequestEntityTooLargeException",
+        "413: the whole request is too large.",
+        "It passes 70,167,211 bytes.",
+        "Send the package through S3.",
+    ),
+    Entry(
+        "RequestTooLargeException",
+        "413: the payload of an invoke is too large.",
+        "6 MB for a synchronous call, 1 MB for an event.",
+        "Send a reference to the data instead of the data.",
+    ),
+    Entry(
+        "TooManyRequestsException",
+        "429: the call is throttled.",
+        "`Reason` says whether the account's concurrency, the function's reservation or the rate of "
+        "new environments is used up; or the memory for environments is.",
+        "Try again after `Retry-After`; raise `concurrency_limit`, the reservation or "
+        "`memory_limit_mb`.",
+    ),
+    Entry(
+        "InvalidRuntimeException",
+        "502: this machine has no interpreter for the runtime.",
+        "The function can be created, as on AWS, but not run.",
+        "Install what the message names, for example with `uv python install 3.13`.",
+    ),
+    Entry(
+        "ServiceException",
+        "500: the platform failed.",
+        "The host could not do something; the message begins with a code of "
+        "[the server's](#the-server-and-its-sandboxes) where there is one.",
+        "The server's log has the reason; calling again is safe.",
+    ),
+    Entry(
+        "NotImplementedException",
+        "501: an operation of AWS's model that this version does not serve.",
+        "[The API](api.md) lists what is served.",
+        "Do without it, or use AWS for it.",
+    ),
+)

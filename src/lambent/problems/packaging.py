@@ -1,0 +1,143 @@
+"""What `lambent deploy` finds wrong with a template, a source folder or its dependencies."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lambent.problems.entry import Entry
+
+ENTRIES: Final = (
+    Entry(
+        "TEMPLATE_MISSING",
+        "There is no template to deploy.",
+        "The folder has no `template.yaml`, and no flags describe a function.",
+        "`lambent init`, `cd` to the project, or `-t PATH`.",
+    ),
+    Entry(
+        "TEMPLATE_INVALID",
+        "The template cannot be read as AWS SAM.",
+        "It is not YAML, or a property is missing or of the wrong kind; the message says where.",
+        "Mend the line that the message names.",
+    ),
+    Entry(
+        "TEMPLATE_WITHOUT_FUNCTION",
+        "The template has no function.",
+        "It holds other resources only.",
+        "Add an `AWS::Serverless::Function`; other resources are deployed by AWS SAM or Terraform.",
+    ),
+    Entry(
+        "TEMPLATE_IMAGE",
+        "The function is a container image.",
+        "This version deploys zip packages.",
+        "`PackageType: Zip` with `CodeUri`, `Handler` and `Runtime`.",
+    ),
+    Entry(
+        "TEMPLATE_UNRESOLVED",
+        "A value refers to something that is not known before it is deployed.",
+        "`!Ref`, `!GetAtt` or `!ImportValue` of a resource that lambent does not deploy.",
+        "Write the value, or make it a parameter and give `--parameter K=V`.",
+    ),
+    Entry(
+        "PARAMETER_UNKNOWN",
+        "`--parameter` names one that the template does not declare.",
+        "A typing error.",
+        "The `fix` line lists the parameters there are.",
+    ),
+    Entry(
+        "POLICY_TEMPLATE",
+        "A SAM policy template is not read here.",
+        "`Policies` uses one of SAM's shorthands, which only SAM itself expands.",
+        "Write its `Statement`, name a managed policy, or give `--role ARN`.",
+    ),
+    Entry(
+        "SOURCE_NOT_FOUND",
+        "The folder to package does not exist.",
+        "`CodeUri` or `--source` points elsewhere.",
+        "Mend the path; it is relative to the template.",
+    ),
+    Entry(
+        "SOURCE_EMPTY",
+        "The folder holds no file to package.",
+        "Everything in it is excluded, or the path is wrong.",
+        "Check `CodeUri`, and the patterns in `.lambentignore`.",
+    ),
+    Entry(
+        "SYMLINK_LEAVES_SOURCE",
+        "A symbolic link points outside of the folder.",
+        "The package would lack what it points to, or take what nobody meant to ship.",
+        "Copy the file into the folder, or exclude the link in `.lambentignore`.",
+    ),
+    Entry(
+        "SYMLINK_LOOP",
+        "A symbolic link points to a folder that contains it.",
+        "Following it would never end.",
+        "Exclude the link in `.lambentignore`.",
+    ),
+    Entry(
+        "PROJECT_INVALID",
+        "`pyproject.toml` is not TOML.",
+        "A syntax error; the message has its place.",
+        "Mend it.",
+    ),
+    Entry(
+        "UV_MISSING",
+        "uv, which installs dependencies, is not there.",
+        "It is neither beside Python nor on the PATH.",
+        "`pip install uv`.",
+    ),
+    Entry(
+        "NO_WHEEL",
+        "A dependency has no wheel for the function's runtime.",
+        "Only its source is published for that Python, processor or Amazon Linux.",
+        "Another version of it or another runtime; `--allow-source PACKAGE` builds it, which works "
+        "when it needs no compiler or this machine is like Lambda's.",
+    ),
+    Entry(
+        "PACKAGE_NOT_FOUND",
+        "The package index has no such dependency.",
+        "A typing error in the requirements, or a private index that is not configured.",
+        "Mend the name, or configure the index for uv (`UV_INDEX_URL`).",
+    ),
+    Entry(
+        "DEPENDENCIES_FAILED",
+        "uv could not install the dependencies.",
+        "`why` is uv's own reason: a conflict, a network that is down, a full disk.",
+        "Mend that, then deploy again.",
+    ),
+    Entry(
+        "BYTECODE_FAILED",
+        "A file of the package cannot be compiled.",
+        "A syntax error for the function's Python version.",
+        "Mend the file, or `--no-bytecode` to ship sources only.",
+    ),
+    Entry(
+        "MODEL_MISSING",
+        "The model that the template names is not there.",
+        "It was not trained, or the training script wrote it elsewhere.",
+        "Put it there, or name a script under `Metadata: lambent`: `train: train.py`.",
+    ),
+    Entry(
+        "TRAINING_FAILED",
+        "The training script failed.",
+        "`why` is its last line.",
+        "Run the script by hand, mend it, deploy again.",
+    ),
+    Entry(
+        "PACKAGE_TOO_MANY_FILES",
+        "The zip would hold more files than a zip without extensions can.",
+        "A dependency brings tens of thousands of files.",
+        "Exclude what the function does not need in `.lambentignore`.",
+    ),
+    Entry(
+        "PACKAGE_TOO_LARGE",
+        "Unzipped, the package passes Lambda's 250 MB.",
+        "`why` names the largest parts.",
+        "Leave out what is not needed; load large models from elsewhere.",
+    ),
+    Entry(
+        "PACKAGE_NEEDS_BUCKET",
+        "Zipped, the package passes the 50 MB that can be sent directly.",
+        "Larger ones go through S3.",
+        "`--bucket NAME`.",
+    ),
+)
