@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -34,13 +34,13 @@ PYTHON = f"python3.{sys.version_info.minor}"
 ECHO = "def handler(event, context):\n    return event\n"
 
 
-def archive(files: dict[str, str]) -> bytes:
+def archive(files: Mapping[str, str | bytes], *, mode: int = 0o755) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:
-        for name, text in files.items():
+        for name, content in files.items():
             info = zipfile.ZipInfo(name)
-            info.external_attr = 0o755 << 16
-            package.writestr(info, text)
+            info.external_attr = mode << 16
+            package.writestr(info, content)
     return buffer.getvalue()
 
 
@@ -85,7 +85,9 @@ class LiveServer:
             config=Config(retries={"max_attempts": 0}, read_timeout=120),
         )
 
-    def function(self, name: str, source: str | dict[str, str] = ECHO, **options: Any) -> str:
+    def function(
+        self, name: str, source: str | Mapping[str, str | bytes] = ECHO, **options: Any
+    ) -> str:
         """Create a function and wait until it is Active."""
         files = {"app.py": source} if isinstance(source, str) else source
         options = {
@@ -152,6 +154,11 @@ class LiveServer:
                 self.process.wait()
             self.process.stdout.close()
             self.client.close()
+
+
+@pytest.fixture(name="archive")
+def _archive() -> Callable[..., bytes]:
+    return archive
 
 
 @pytest.fixture(scope="session")
