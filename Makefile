@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench soak format clean
+.PHONY: help demo up test check bench soak docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: $(READY) ## measure against the peers; ONLY=name runs one; writes benchma
 soak: $(READY) ## fuzz and long runs (SECONDS_EACH=60 by default)
 	@$(BIN)/python scripts/soak.py
 
+docs: $(READY) ## write the generated pages of docs/ and build the site, offline, into site/
+	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/mkdocs build --quiet --strict
+
 clean: ## remove what the targets made here (deployed functions live in the data directory, not here)
-	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/.work dist build
+	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/.work dist build site
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -47,7 +47,11 @@ def test_nothing_at_all_is_a_usage_error(place) -> None:
 def test_a_wrong_verb_names_the_near_one(place) -> None:
     done = place.run("deplyo")
     assert done.returncode == 2
-    assert done.stderr == "error[UNKNOWN_VERB] there is no verb 'deplyo'\n  fix   lambent deploy\n"
+    assert done.stderr == (
+        "error[UNKNOWN_VERB] there is no verb 'deplyo'\n"
+        "  fix   lambent deploy\n"
+        "  doc   docs/errors.md#unknown_verb\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("--json", "deplyo"), ("deplyo", "--json")])
@@ -85,6 +89,7 @@ def test_errors_have_a_code_a_fix_and_an_exit_code(
     done = place.run("--endpoint-url", f"http://127.0.0.1:{place.port}", *words)
     assert f"error[{code}]" in done.stderr, done.stderr + done.stdout
     assert "\n  fix   " in done.stderr
+    assert f"\n  doc   docs/errors.md#{code.lower()}" in done.stderr
     assert done.returncode == exit_code
     assert "Traceback" not in done.stderr
 
@@ -97,7 +102,7 @@ def test_debug_shows_where(place) -> None:
 def test_a_setting_that_cannot_be_honoured(place) -> None:
     done = place.run("up", LAMBENT_PORT="many")
     assert done.returncode == 2
-    assert "error[CONFIGURATION] setting 'port' from LAMBENT_PORT" in done.stderr
+    assert "error[SETTING_INVALID] setting 'port' from LAMBENT_PORT" in done.stderr
 
 
 def test_version_and_env(place) -> None:

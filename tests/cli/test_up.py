@@ -67,8 +67,9 @@ def test_a_server_that_fails_while_starting_says_why(place) -> None:
     (place.folder / "data" / "lambent.sqlite").write_text("this is not a database, " * 100)
     done = place.run("up", "-d")
     assert done.returncode == 1
-    assert "error[SERVER_FAILED]" in done.stderr
-    assert str(place.folder / "data" / "server.log") in done.stderr
+    assert "error[STORE_UNUSABLE] the database" in done.stderr
+    assert "\n  fix   " in done.stderr
+    assert "error[STORE_UNUSABLE]" in (place.folder / "data" / "server.log").read_text()
     assert place.run("status").returncode == 1
 
 

@@ -51,6 +51,7 @@ def test_nothing_that_is_theirs(start_server, until, level):
         auth_keys=json.dumps(keys),
         log_level=level,
         async_retry_delays_s="[0.05, 0.05]",
+        drain_s=5,
     )
     server.client = server.boto3("AKIDEXAMPLE", PLANTED["secret key"])
     variables = {"Variables": {"SECRET": PLANTED["environment"]}}
