@@ -67,6 +67,49 @@ def deploy(
     `uploaded` says where in S3 the package lies; without it the zip is sent directly.
     """
     client = aws.functions
+    latest = bring(aws, plan, package, uploaded=uploaded, progress=progress)
+    progress("publishing a version")
+    published = client.publish_version(
+        FunctionName=plan.name, CodeSha256=latest.configuration["CodeSha256"]
+    )
+    version = str(published["Version"])
+    _wait(client, "published_version_active", aws, FunctionName=plan.name, Qualifier=version)
+    progress(f"moving {plan.alias}")
+    weights = _move_alias(client, plan, version, canary_percent)
+    return Deployment(
+        plan.name,
+        str(latest.configuration["FunctionArn"]),
+        version,
+        plan.alias,
+        latest.created,
+        latest.code_changed,
+        latest.changed,
+        weights,
+        latest.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """`$LATEST` after it was brought to what the plan says."""
+
+    configuration: Mapping[str, Any]
+    created: bool
+    code_changed: bool
+    changed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def bring(
+    aws: Aws,
+    plan: FunctionPlan,
+    package: Package,
+    *,
+    uploaded: Uploaded | None = None,
+    progress: Progress = lambda _: None,
+) -> Latest:
+    """Create or update the function, without a version or an alias; only what differs changes."""
+    client = aws.functions
     code = (
         {"S3Bucket": uploaded.bucket, "S3Key": uploaded.key}
         if uploaded
@@ -86,25 +129,19 @@ def deploy(
         _update_tags(client, plan, current, notes)
         configuration = client.get_function_configuration(FunctionName=plan.name)
     _reserve(client, plan)
-    progress("publishing a version")
-    published = client.publish_version(
-        FunctionName=plan.name, CodeSha256=configuration["CodeSha256"]
-    )
-    version = str(published["Version"])
-    _wait(client, "published_version_active", aws, FunctionName=plan.name, Qualifier=version)
-    progress(f"moving {plan.alias}")
-    weights = _move_alias(client, plan, version, canary_percent)
-    return Deployment(
-        plan.name,
-        str(configuration["FunctionArn"]),
-        version,
-        plan.alias,
-        current is None,
-        code_changed,
-        changed,
-        weights,
-        tuple(notes),
-    )
+    return Latest(configuration, current is None, code_changed, changed, tuple(notes))
+
+
+def replace_code(aws: Aws, name: str, package: Package) -> None:
+    """Give `$LATEST` other code and nothing else, and return when it serves: one save in `dev`."""
+    client = aws.functions
+    try:
+        client.update_function_code(FunctionName=name, ZipFile=package.data)
+    except client.exceptions.ResourceConflictException:
+        # The save before this one is still on its way, on a server that lets changes be seen.
+        _wait(client, "function_updated_v2", aws, FunctionName=name)
+        client.update_function_code(FunctionName=name, ZipFile=package.data)
+    _wait(client, "function_updated_v2", aws, FunctionName=name)
 
 
 def find(client: Any, name: str) -> dict[str, Any] | None:

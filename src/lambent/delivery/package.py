@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,13 +75,7 @@ Progress = Callable[[str], None]
 
 def build(recipe: Recipe, progress: Progress = lambda _: None) -> Package:
     """Package a folder; raises `Problem` when it cannot run on Lambda."""
-    files = source.files(recipe.folder)
-    if not files:
-        raise Problem(
-            "SOURCE_EMPTY",
-            f"{recipe.folder} holds no file to package",
-            fix="check CodeUri in template.yaml and the patterns in .lambentignore",
-        )
+    files = source_files(recipe)
     platform = platforms.of(recipe.runtime, recipe.architecture)
     python = interpreters.find(platform.python) if platform and recipe.bytecode else None
     notes = []
@@ -90,14 +84,38 @@ def build(recipe: Recipe, progress: Progress = lambda _: None) -> Package:
     progress("reading the folder")
     own, failures = _own(files, python)
     notes += [f"{name} does not compile: {why}" for name, why in failures.items()]
-    theirs, with_bytecode = _theirs(recipe, platform, own, python is not None, notes, progress)
+    theirs, with_bytecode = installed(recipe, platform, own, python is not None, notes, progress)
     progress("writing the zip")
+    compiled = ("all" if with_bytecode or not theirs else "own") if python else "none"
+    return assemble(recipe, own, theirs, compiled, notes)
+
+
+def source_files(recipe: Recipe) -> list[source.SourceFile]:
+    """The user's own files; raises `Problem` when there are none."""
+    files = source.files(recipe.folder)
+    if not files:
+        raise Problem(
+            "SOURCE_EMPTY",
+            f"{recipe.folder} holds no file to package",
+            fix="check CodeUri in template.yaml and the patterns in .lambentignore",
+        )
+    return files
+
+
+def assemble(
+    recipe: Recipe,
+    own: Iterable[archive.Entry],
+    theirs: Iterable[archive.Entry],
+    compiled: str,
+    notes: Iterable[str] = (),
+) -> Package:
+    """The zip of both, where the user's files win; raises `Problem` when Lambda cannot take it."""
     entries = {entry.name: entry for entry in (*theirs, *own)}
     package = Package(
         archive.write(entries.values()),
         len(entries),
         sum(entry.raw_size for entry in entries.values()),
-        ("all" if with_bytecode or not theirs else "own") if python else "none",
+        compiled,
         tuple(notes),
         _largest(list(entries.values())),
     )
@@ -126,7 +144,7 @@ def _own(
     return archive.pack_all(found), failures
 
 
-def _theirs(
+def installed(
     recipe: Recipe,
     platform: platforms.Platform | None,
     own: list[archive.Entry],
