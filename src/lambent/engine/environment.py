@@ -17,18 +17,16 @@ from typing import Any, Protocol
 import structlog
 
 from lambent.control.targets import VersionTarget
-from lambent.cost.billing import billed_ms
 from lambent.engine import faults
 from lambent.engine.call import Call
 from lambent.engine.deadline import Deadline
 from lambent.engine.faults import Fault
-from lambent.engine.invocation import Outcome
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher, Runtime
 from lambent.engine.states import Event, State, advance
+from lambent.engine.verdict import Measured, Verdict, conclude
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.observe.metrics import Metrics
-from lambent.observe.report import Report, Status
 from lambent.runtimes.launch import InvalidEntrypoint
 from lambent.sandbox.spec import Exit, Sandbox
 
@@ -169,13 +167,13 @@ class Environment:
     def on_response(self, payload: bytes) -> None:
         self.state = advance(self.state, Event.ANSWER)
         if len(payload) > faults.PAYLOAD_LIMIT:
-            self._finish(faults.too_large(), "Unhandled")
+            self._finish(Verdict(faults.too_large(), "Unhandled"))
         else:
-            self._finish(payload, None)
+            self._finish(Verdict(payload))
 
     def on_error(self, document: bytes) -> None:
         self.state = advance(self.state, Event.ANSWER)
-        self._finish(document, "Unhandled")
+        self._finish(Verdict(document, "Unhandled"))
 
     def on_next(self) -> None:
         """The runtime asks for its next invoke."""
@@ -238,56 +236,20 @@ class Environment:
             invocation.payload,
         )
 
-    def _finish(
-        self,
-        payload: bytes,
-        error: str | None,
-        error_type: str = "",
-        status: Status = "success",
-    ) -> None:
-        """End the running invoke: END and REPORT, then the caller's answer."""
+    def _finish(self, verdict: Verdict) -> None:
+        """End the running invoke."""
         call, self._call = self._call, None
         assert call is not None
         if self._runtime is not None:
             self._runtime.pipe.drain(partial=True)
         now = self._clock.monotonic()
-        duration_ms = (now - call.started) * 1000
         init_ms, self._init_ms = self._init_ms, None
         if now >= self._measure_at and self._sandbox is not None:
             # Reading the kernel's accounts takes as long as everything else here together.
             self.used_mb = self._sandbox.memory_mb()
             self._measure_at = now + MEASURE_EVERY_S
-        billed = billed_ms(duration_ms, init_ms)
-        target = self.target
-        self._journal.ended(
-            Report(
-                request_id=call.invocation.request_id,
-                duration_ms=duration_ms,
-                billed_ms=billed,
-                memory_mb=target.memory_mb,
-                used_mb=self.used_mb,
-                init_ms=init_ms,
-                status=status,
-                error_type=error_type,
-                trace=call.trace,
-                produced_bytes=len(payload),
-            )
-        )
-        self._metrics.invocation(target, duration_ms, init_ms, failed=error is not None)
-        call.finish(
-            Outcome(
-                payload=payload,
-                executed_version=target.version,
-                function_error=error,
-                log_tail=b"" if call.tail is None else call.tail.text(),
-                duration_ms=duration_ms,
-                billed_ms=billed,
-                init_ms=init_ms,
-                memory_used_mb=self.used_mb,
-                log_stream=self._journal.stream_name,
-                executed_arn=target.function_arn,
-            )
-        )
+        measured = Measured((now - call.started) * 1000, init_ms, self.used_mb)
+        conclude(call, verdict, measured, self.target, self._journal, self._metrics)
 
     # ── bad ends ─────────────────────────────────────────────────────────────────────────────
 
@@ -367,7 +329,7 @@ class Environment:
         else:
             document = fault.document(self._request_id)
             self._journal.fault(self._request_id, fault, self.target.timeout_s)
-        self._finish(document, "Unhandled", fault.error_type, fault.status)
+        self._finish(Verdict(document, "Unhandled", fault.error_type, fault.status))
 
     async def _reset(self) -> None:
         """Kill what is left and run Init again where the old one was."""
