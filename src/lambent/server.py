@@ -31,7 +31,8 @@ from lambent.api.metrics_page import MetricsPage
 from lambent.clock import Clock, SystemClock
 from lambent.control.log_groups import LogGroups
 from lambent.control.service import Control
-from lambent.control.targets import LATEST
+from lambent.control.targets import LATEST, TargetListeners
+from lambent.engine.bytecode import BytecodeCompiler
 from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.launcher import Launcher
 from lambent.errors import ConfigurationError, LambentError, SandboxError
@@ -126,12 +127,15 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             scaling_rate=settings.scaling_rate,
             idle_s=settings.idle_s,
             memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
+            freeze=settings.freeze,
         )
         stack.push_async_callback(dispatcher.close)
+        compiler = BytecodeCompiler(host, planner, clock)
+        stack.push_async_callback(compiler.close)
         control = Control(
             database=database,
             artifacts=Artifacts(settings.data_dir / "artifacts"),
-            listener=dispatcher,
+            listener=TargetListeners(dispatcher, compiler),
             runtimes=Catalog(settings.runtime_block_policy),
             settings=settings,
             clock=clock,
@@ -166,6 +170,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             settings, clock, stack, control, dispatcher, events, streams, pages
         )
         spawn(_prepare(planner, dispatcher))
+        compiler.start(spawn)
         yield Platform(settings, host, listener, stop)
 
 

@@ -89,3 +89,18 @@ class TargetListener(Protocol):
     def function_changed(self, targets: FunctionTargets) -> None: ...
 
     def function_deleted(self, account: str, region: str, name: str) -> None: ...
+
+
+class TargetListeners:
+    """Several who must know; told one after the other."""
+
+    def __init__(self, *listeners: TargetListener) -> None:
+        self._listeners = listeners
+
+    def function_changed(self, targets: FunctionTargets) -> None:
+        for listener in self._listeners:
+            listener.function_changed(targets)
+
+    def function_deleted(self, account: str, region: str, name: str) -> None:
+        for listener in self._listeners:
+            listener.function_deleted(account, region, name)

@@ -83,7 +83,7 @@ class Launcher:
             SandboxSpec(
                 id=self.new_id(),
                 owner=target.function_arn,
-                task_dir=target.code_path,
+                task_dir=self._planner.task_dir(target),
                 layer_dirs=target.layer_paths,
                 lang_dir=ground.lang_dir,
                 runtime_dir=ground.runtime_dir,

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from lambent.control.targets import VersionTarget
 from lambent.errors import InvalidRuntime
-from lambent.runtimes import interpreters, lang_dir, runtime_dir
+from lambent.runtimes import bytecode, interpreters, lang_dir, runtime_dir
 from lambent.runtimes.variables import Facts, Places, environment
 
 __all__ = ["Facts", "Ground", "InvalidEntrypoint", "LaunchPlan", "Planner"]
@@ -23,6 +23,9 @@ CUSTOM: Final = frozenset({"provided.al2023", "provided.al2"})
 FLAGS: Final = ("-S", "-B", "-X", "utf8")
 """No site-packages and .pth files, no bytecode written to a read-only folder, UTF-8 whatever
 locales the machine has. Not -E or -I: on Lambda a function's PYTHON… variables have their effect."""
+
+COMPILER_FLAGS: Final = ("-I", "-S", "-B", "-W", "ignore", "-X", "utf8")
+"""Nothing but the standard library can be imported, and no variable has an effect."""
 
 
 class InvalidEntrypoint(InvalidRuntime):
@@ -130,11 +133,34 @@ class Planner:
             cwd=places.task,
         )
 
+    def task_dir(self, target: VersionTarget) -> Path:
+        """The code to show at /var/task: with bytecode from the moment that it is compiled."""
+        return bytecode.best(target.code_path, target.runtime or "image")
+
+    def compiler(self, target: VersionTarget) -> LaunchPlan:
+        """The program that compiles what is missing in `target.code_path`, with its own Python."""
+        ground = self.ground(target)
+        places = self._places(target, ground)
+        task = places.task if self._isolated else str(target.code_path)
+        return LaunchPlan(
+            argv=(
+                f"{places.lang}/bin/{ground.interpreter}",
+                *COMPILER_FLAGS,
+                f"{places.runtime}/lambent_runtime/compile_sources.py",
+                task,
+            ),
+            env={"LD_LIBRARY_PATH": f"{places.lang}/lib"},
+            transport=ground.transport,
+            lang_dir=ground.lang_dir,
+            runtime_dir=ground.runtime_dir,
+            cwd="/",
+        )
+
     def _places(self, target: VersionTarget, ground: Ground) -> Places:
         if self._isolated:
             return Places()
         return Places(
-            task=str(target.code_path),
+            task=str(self.task_dir(target)),
             runtime=str(ground.runtime_dir or target.code_path),
             lang=str(ground.lang_dir or target.code_path),
             opt=tuple(str(path) for path in reversed(target.layer_paths)),

@@ -3,6 +3,7 @@
     <root>/packages/<sha256>.zip    what was uploaded, for downloads and for mending
     <root>/trees/<sha256>/          unpacked; the sandbox shows it at /var/task
     <root>/trees/<sha256>.flushed   the tree has reached the disk
+    <root>/trees/<sha256>.*         what else was made from it (runtimes/bytecode.py); goes with it
     <root>/incoming/                half-made; emptied at every start
 
 Everything is made in `incoming` and renamed into place, so a name that exists is whole after
@@ -152,14 +153,9 @@ class Artifacts:
     def _flush_tree(self, sha256: str) -> None:
         """One flush of the file system costs less than one for each of thousands of files."""
         try:
-            folder = os.open(self.tree(sha256), os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-        except FileNotFoundError:
-            return  # removed meanwhile
-        try:
-            if _libc.syncfs(folder) != 0:
-                return
-        finally:
-            os.close(folder)
+            flush_file_system(self.tree(sha256))
+        except OSError:
+            return  # removed meanwhile, or refused by the disk: the next start unpacks it anew
         with self._placing:
             if self._is_whole(sha256):
                 self._flushed(sha256).touch()
@@ -179,11 +175,12 @@ class Artifacts:
 
     def _discard_tree(self, sha256: str) -> None:
         self._flushed(sha256).unlink(missing_ok=True)
-        if self.tree(sha256).exists():
+        for tree in (*self._trees.glob(f"{sha256}.*"), self.tree(sha256)):
             self._counter += 1
             doomed = self._incoming / f"{os.getpid()}-{self._counter}"
-            self.tree(sha256).rename(doomed)
-            _delete(doomed)
+            with contextlib.suppress(FileNotFoundError):
+                tree.rename(doomed)
+                _delete(doomed)
 
     def _remove(self, sha256: str) -> None:
         with self._placing:
@@ -197,6 +194,16 @@ class Artifacts:
         for sha256 in doomed:
             self._remove(sha256)
         return doomed
+
+
+def flush_file_system(folder: Path) -> None:
+    """Return once everything below `folder` is on the disk; for thousands of files at once."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        if _libc.syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs")
+    finally:
+        os.close(descriptor)
 
 
 def _digest(file: Path) -> str:
