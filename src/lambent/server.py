@@ -127,7 +127,6 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             scaling_rate=settings.scaling_rate,
             idle_s=settings.idle_s,
             memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
-            freeze=settings.freeze,
         )
         stack.push_async_callback(dispatcher.close)
         compiler = BytecodeCompiler(host, planner, clock)
