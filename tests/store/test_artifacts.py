@@ -103,6 +103,30 @@ def test_sweep_keeps_what_is_named(tmp_path):
     with_artifacts(tmp_path / "code", main)
 
 
+def test_what_was_made_from_a_tree_goes_with_it(tmp_path):
+    trees = tmp_path / "code/trees"
+
+    def derive(sha256):
+        (trees / f"{sha256}.python3.12/pkg").mkdir(parents=True)
+        (trees / f"{sha256}.python3.13.making").mkdir()
+        (trees / f"{sha256}.python3.11").symlink_to(sha256)
+
+    async def main(artifacts):
+        first = await artifacts.put(make_zip("1"))
+        second = await artifacts.put(make_zip("2"))
+        for each in (first, second):
+            derive(each.sha256)
+        derive("f" * 64)  # whose package was removed just before
+        assert sorted(await artifacts.sweep([first.sha256])) == sorted([second.sha256, "f" * 64])
+        assert {name.name.partition(".")[0] for name in trees.iterdir()} == {first.sha256}
+        assert (trees / f"{first.sha256}.python3.12/pkg").is_dir()
+        await artifacts.remove(first.sha256)
+        assert list(trees.iterdir()) == []
+        assert list((tmp_path / "code/incoming").iterdir()) == []
+
+    with_artifacts(tmp_path / "code", main)
+
+
 def test_ensure_mends_a_tree_that_never_reached_the_disk(tmp_path):
     async def make(artifacts):
         return (await artifacts.put(make_zip())).sha256
