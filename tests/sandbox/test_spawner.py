@@ -72,6 +72,30 @@ def test_closing_the_host_closes_its_sandboxes(world):
     world.go(main())
 
 
+def test_a_spawner_killed_while_a_place_is_built_fails_that_place(world):
+    """Its pid 1 dies without a word; whoever waits for it must hear that it is gone."""
+
+    async def main():
+        async with world.host() as host:
+            link = host._link
+            create = link.create
+
+            async def create_then_die(fields, fds):
+                pid1 = await create(fields, fds)
+                os.kill(link.pid, signal.SIGKILL)
+                return pid1
+
+            link.create = create_then_die
+            with suppress(SandboxError):  # or it was ready a moment before
+                sandbox = await host.create(world.spec())
+                await sandbox.close()
+            fresh = await host.create(world.spec())
+            assert await world.shell(fresh, "echo again") == "again\n"
+
+    for _ in range(5):
+        world.go(main())
+
+
 def test_a_killed_spawner_takes_everything_along_and_is_replaced(world):
     async def main():
         async with world.host() as host:

@@ -195,6 +195,8 @@ class NamespaceHost:
         fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
         fields = create_fields(spec, pair, has_disk=disk is not None)
         sandbox.pid1 = await link.create(fields, fds)
+        # With a copy of ours open, the end of a pid 1 that has not said anything would go unseen.
+        control.close()
         enlisting = loop.run_in_executor(self._threads, self._enlist, sandbox, spec.egress)
         # Both: if pid 1 failed it says why, which the other's failure would hide.
         listeners, enlisted = await asyncio.gather(sandbox.ready, enlisting, return_exceptions=True)
