@@ -64,7 +64,7 @@ def test_what_is_not_available():
 def test_a_host_that_cannot_make_a_sandbox_names_the_fix():
     status, _, body = shown(errors.SandboxError("no user namespaces", fix="lambent doctor --fix"))
     assert (status, body["Type"]) == (500, "Service")
-    assert body["Message"] == "no user namespaces (lambent doctor --fix)"
+    assert body["Message"] == "SANDBOX_UNAVAILABLE: no user namespaces (lambent doctor --fix)"
 
 
 def _all():
