@@ -34,7 +34,11 @@ class Stream(NamedTuple):
 
 
 class LogStreams:
-    """The streams of all log groups."""
+    """The streams of all log groups.
+
+    What reads flushes first: an event that was printed before is seen, and a group that comes back
+    with it is there.
+    """
 
     def __init__(self, groups: LogGroups, store: LogStore, clock: Clock) -> None:
         self.groups = groups
@@ -42,8 +46,8 @@ class LogStreams:
         self._clock = clock
 
     async def create(self, scope: Scope, group: str, name: str) -> None:
-        self.groups.get(scope, group)
         await self.store.flush()
+        self.groups.get(scope, group)
         if self._has_file(scope, group, name) or not await self.groups.add_stream(
             scope, group, name
         ):
@@ -63,8 +67,8 @@ class LogStreams:
 
     async def all(self, scope: Scope, group: str) -> list[Stream]:
         """In no order."""
-        self.groups.get(scope, group)
         await self.store.flush()
+        self.groups.get(scope, group)
         made = await self.groups.streams(scope, group)
         infos = await asyncio.to_thread(self.store.reader.streams, *scope, group)
         found = {
@@ -129,8 +133,8 @@ class LogStreams:
         matches: Callable[[str], bool] | None,
     ) -> Page:
         """Events of all wanted streams, in the order of the search."""
-        span = self._kept(scope, group, span)
         await self.store.flush()
+        span = self._kept(scope, group, span)
         page = partial(log_pages.group_page, self.store.reader, Group(*scope, group), edge, span)
         return await asyncio.to_thread(page, limit, back=back, wanted=wanted, matches=matches)
 

@@ -25,7 +25,7 @@ def test_fields_are_words_brackets_and_quotes(some):
 @given(st.lists(fields, min_size=1, max_size=6), st.integers(0, 5), st.integers(0, 5))
 def test_the_ellipsis_stands_for_any_number(some, before, after):
     event = " ".join(code for code, _ in some)
-    pattern = ["f%d" % i for i in range(before)] + ["..."] + ["l%d" % i for i in range(after)]
+    pattern = [f"f{i}" for i in range(before)] + ["..."] + [f"l{i}" for i in range(after)]
     assert compile_pattern(f"[{', '.join(pattern)}]")(event) == (len(some) >= before + after)
 
 
@@ -35,9 +35,7 @@ def test_conditions_look_at_their_own_field(some, data):
     wanted = data.draw(words)
     names = [f"n{i}" for i in range(len(some))]
     names[place] += f' = "{wanted}"'
-    assert compile_pattern(f"[{', '.join(names)}]")(" ".join(some)) == (
-        some[place] == wanted
-    )
+    assert compile_pattern(f"[{', '.join(names)}]")(" ".join(some)) == (some[place] == wanted)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,9 @@ def test_the_guides_examples(pattern, expected):
     assert compile_pattern(pattern)(EVENT) is expected
 
 
-@pytest.mark.parametrize("message", ["", "plain", "{broken", "[1, 2", "12", '"text"', "[" * 100_000])
+@pytest.mark.parametrize(
+    "message", ["", "plain", "{broken", "[1, 2", "12", '"text"', "[" * 100_000]
+)
 def test_what_is_no_json_matches_nothing(message):
     assert not compile_pattern("{ $.a NOT EXISTS }")(message)
 

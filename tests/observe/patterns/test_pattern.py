@@ -1,3 +1,4 @@
+import contextlib
 import time
 
 from hypothesis import given
@@ -21,8 +22,6 @@ def test_any_text_is_a_pattern_or_is_refused(pattern, message):
 def test_the_longest_pattern_is_read_at_once():
     started = time.process_time()
     for pattern in ("(" * 1024, "{" + "(" * 1022, "[" + "a," * 511, "%" + "a*" * 511 + "%"):
-        try:
+        with contextlib.suppress(InvalidPattern):
             compile_pattern(pattern)("a" * 1000)
-        except InvalidPattern:
-            pass
     assert time.process_time() - started < 30

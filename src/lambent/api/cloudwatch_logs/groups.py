@@ -66,6 +66,7 @@ async def describe_log_groups(ctx: Context, req: DescribeLogGroups) -> Answer:
         raise InvalidParameter(
             "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
         )
+    await ctx.services.logs.store.flush()
     scope = scope_of(ctx)
     names = req.log_group_identifiers
     chosen = None if names is None else {group_name(scope, name) for name in names}
@@ -85,6 +86,7 @@ async def describe_log_groups(ctx: Context, req: DescribeLogGroups) -> Answer:
 
 async def list_log_groups(ctx: Context, req: ListLogGroups) -> Answer:
     """The pattern is parts or, after `^`, beginnings of names, between bars."""
+    await ctx.services.logs.store.flush()
     scope = scope_of(ctx)
     pattern = re.compile(req.log_group_name_pattern or "")
     found = [
