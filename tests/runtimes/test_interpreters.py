@@ -95,3 +95,13 @@ def test_node_version(tmp_path, monkeypatch):
     node.write_text("#!/bin/sh\nexit 1\n")
     assert interpreters.node_version() is None
     assert subprocess.run([sys.executable, "-c", ""], check=False).returncode == 0
+
+
+def test_a_folder_that_may_not_be_read_is_passed_over():
+    """`su` keeps PYENV_ROOT, and with it a home that the new user may not enter."""
+
+    def forbidden():
+        raise PermissionError(13, "Permission denied")
+        yield Path()
+
+    assert interpreters._newest_first(forbidden()) == []

@@ -106,7 +106,10 @@ def _newest_first(paths: Iterator[Path]) -> list[Path]:
     def version(path: Path) -> list[int]:
         return [int(part) for part in re.findall(r"\d+", path.parent.parent.name)]
 
-    return sorted(paths, key=version, reverse=True)
+    try:
+        return sorted(paths, key=version, reverse=True)
+    except OSError:  # somebody else's folder, left in the environment by su
+        return []
 
 
 def probe(path: Path) -> Interpreter | None:
