@@ -139,7 +139,7 @@ class NamespaceSandbox:
     async def kill(self) -> None:
         if not self.alive:
             return
-        self.thaw()
+        self._let_it_end()
         number = b"%d" % next(self._numbers)
         done: asyncio.Future[None] = self._loop.create_future()
         self._messenger.send(wire.encode(wire.KILL, number))
@@ -176,7 +176,7 @@ class NamespaceSandbox:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        self.group.thaw()  # a frozen process cannot be killed in cgroup v1
+        self._let_it_end()
         if self.pid1:
             self._link.end(self.pid1)
             async with asyncio.timeout(END_S):
@@ -188,6 +188,11 @@ class NamespaceSandbox:
         for sock in self._listeners.values():
             sock.close()
         await self._loop.run_in_executor(None, self._release, self)
+
+    def _let_it_end(self) -> None:
+        """Dying takes CPU time too, and none is left where the OOM killer has written its reports."""
+        self.thaw()  # a frozen process cannot be killed in cgroup v1
+        self.limit_cpu(False)
 
     def _on_message(self, message: wire.Message) -> None:
         if message.kind == wire.STARTED:
