@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Environments that one function may start per 10 s."""
     idle_s: float = 600.0
     """How long an environment may stay idle."""
+    freeze: bool = True
+    """Whether idle environments are frozen, as on Lambda; a debugger needs them awake."""
     memory_limit_mb: int = 0
     """What all environments may use together; 0 means 80 % of the machine."""
     state_delay_s: float = 0.3

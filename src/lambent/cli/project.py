@@ -30,4 +30,4 @@ def as_environment(loaded: settings.Loaded, kinds: tuple[str, ...]) -> dict[str,
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (Mapping, tuple, list)) else str(value)
+    return json.dumps(value) if isinstance(value, (Mapping, tuple, list, bool)) else str(value)

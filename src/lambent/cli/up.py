@@ -6,20 +6,17 @@ serves. Ctrl-C asks it to drain, a second one stops it at once.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lambent.cli import local
+from lambent.cli.launching import check_port, failed, launch, parse_ready, ready_in_log
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.problem import Problem
@@ -27,7 +24,6 @@ from lambent.delivery.problem import Problem
 if TYPE_CHECKING:
     from lambent.settings import Settings
 
-READY_S = 90.0  # pools are made ahead before it serves; a slow disk takes its time
 _BANNER = ("sandbox", "limits", "network", "snapshots")
 
 
@@ -53,7 +49,7 @@ def command(options: Options, /, detach: bool, **flags: Any) -> int:  # noqa: FB
     out = Output(options)
     if found := local.running(wanted.data_dir):
         return _already(out, found, detach=detach)
-    _check_port(wanted)
+    check_port(wanted)
     wanted.data_dir.mkdir(parents=True, exist_ok=True)
     start = _start_detached if detach else _run_foreground
     return start(wanted, environment, out)
@@ -74,42 +70,14 @@ def _already(out: Output, found: local.Running, *, detach: bool) -> int:
     return 0
 
 
-def _check_port(wanted: Settings) -> None:
-    """Fail before anything is started, with words instead of a traceback."""
-    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((wanted.host, wanted.port))
-        except OSError as error:
-            raise Problem(
-                "PORT_IN_USE" if error.errno == 98 else "CANNOT_LISTEN",
-                f"cannot listen on {wanted.host}:{wanted.port}",
-                why=str(error.strerror),
-                fix=f"lambent up --port {wanted.port + 1}     or stop what listens there",
-            ) from None
-
-
-def _launch(environment: dict[str, str], stdout: int | IO[bytes], stderr: IO[bytes] | None) -> Any:
-    # A session of its own: Ctrl-C in the terminal is for `up`, which passes it on as it should be.
-    return subprocess.Popen(
-        [sys.executable, "-m", local.MODULE],
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        env=environment,
-        start_new_session=True,
-    )
-
-
 def _start_detached(wanted: Settings, environment: dict[str, str], out: Output) -> int:
     log = wanted.data_dir / local.LOG
     with log.open("ab") as file:
         offset = file.tell()
-        process = _launch(environment, file, file)
+        process = launch(environment, file, file)
     with out.progress() as progress:
         progress("starting")
-        ready = _ready_in_log(process, log, offset)
+        ready = ready_in_log(process, log, offset)
     url = str(ready["url"])
     local.record(wanted.data_dir, process.pid, url)
     facts = {"started": True, "running": True, "url": url, "pid": process.pid, "log": str(log)}
@@ -118,68 +86,8 @@ def _start_detached(wanted: Settings, environment: dict[str, str], out: Output) 
     return 0
 
 
-def _ready_in_log(process: subprocess.Popen[bytes], log: Path, offset: int) -> dict[str, Any]:
-    """Wait for the ready line in the log, for the end of the process, or for too long."""
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        ended = process.poll() is not None
-        with log.open("rb") as file:
-            file.seek(offset)
-            text = file.read()
-        for line in text.splitlines():
-            if ready := _parse_ready(line):
-                return ready
-        if ended:
-            raise _failed(text, process.returncode, log)
-        # Wakes at once when the process ends; the log is looked at in between.
-        try:
-            process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            continue
-    process.kill()
-    process.wait()
-    raise _too_slow(log)
-
-
-def _parse_ready(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and found.get("event") == "ready" else None
-
-
-def _failed(text: bytes, code: int, log: Path | None) -> Problem:
-    """Why it ended: in the server's own words where it has some."""
-    said = text.decode(errors="replace").strip()
-    return _named(said) or Problem(
-        "SERVER_FAILED",
-        f"the server ended while starting (exit code {code})",
-        why=said.splitlines()[-1] if said else "",
-        fix=f"read {log}" if log else "read what it printed above",
-    )
-
-
-def _named(said: str) -> Problem | None:
-    """The failure that `lambent.server` printed last as `error[CODE] message` and `  fix   …`."""
-    found = list(re.finditer(r"^error\[(\w+)\] (.*)$", said, re.MULTILINE))
-    if not found:
-        return None
-    code, message = found[-1].groups()
-    fix = re.search(r"^  fix   (.*)$", said[found[-1].end() :], re.MULTILINE)
-    return Problem(code, message, fix=fix[1] if fix else "")
-
-
-def _too_slow(log: Path | None) -> Problem:
-    return Problem(
-        "SERVER_SLOW",
-        f"the server was not ready after {READY_S:.0f} s",
-        fix=f"read {log}" if log else "read what it printed above",
-    )
-
-
 def _run_foreground(wanted: Settings, environment: dict[str, str], out: Output) -> int:
-    process = _launch(environment, subprocess.PIPE, None)
+    process = launch(environment, subprocess.PIPE, None)
     asked = 0
 
     def stop(number: int, _frame: object) -> None:
@@ -196,7 +104,7 @@ def _run_foreground(wanted: Settings, environment: dict[str, str], out: Output) 
     try:
         ready = None
         for line in process.stdout:
-            if ready is None and (ready := _parse_ready(line)):
+            if ready is None and (ready := parse_ready(line)):
                 local.record(wanted.data_dir, process.pid, str(ready["url"]))
                 facts = {"started": True, "running": True, "pid": process.pid}
                 out.result({**facts, "url": ready["url"], "server": ready}, _banner(ready))
@@ -213,7 +121,7 @@ def _run_foreground(wanted: Settings, environment: dict[str, str], out: Output) 
         for number, handler in before.items():
             signal.signal(number, handler)
     if ready is None and not asked:
-        raise _failed(b"", code, None)
+        raise failed(b"", code, None)
     return 0 if asked else int(code != 0)
 
 

@@ -110,11 +110,7 @@ def bring(
 ) -> Latest:
     """Create or update the function, without a version or an alias; only what differs changes."""
     client = aws.functions
-    code = (
-        {"S3Bucket": uploaded.bucket, "S3Key": uploaded.key}
-        if uploaded
-        else {"ZipFile": package.data}
-    )
+    code = _code(package, uploaded)
     current = find(client, plan.name)
     notes: list[str] = []
     changed: tuple[str, ...] = ()
@@ -132,16 +128,25 @@ def bring(
     return Latest(configuration, current is None, code_changed, changed, tuple(notes))
 
 
-def replace_code(aws: Aws, name: str, package: Package) -> None:
+def replace_code(
+    aws: Aws, name: str, package: Package, *, uploaded: Uploaded | None = None
+) -> None:
     """Give `$LATEST` other code and nothing else, and return when it serves: one save in `dev`."""
     client = aws.functions
+    code = _code(package, uploaded)
     try:
-        client.update_function_code(FunctionName=name, ZipFile=package.data)
+        client.update_function_code(FunctionName=name, **code)
     except client.exceptions.ResourceConflictException:
         # The save before this one is still on its way, on a server that lets changes be seen.
         _wait(client, "function_updated_v2", aws, FunctionName=name)
-        client.update_function_code(FunctionName=name, ZipFile=package.data)
+        client.update_function_code(FunctionName=name, **code)
     _wait(client, "function_updated_v2", aws, FunctionName=name)
+
+
+def _code(package: Package, uploaded: Uploaded | None) -> dict[str, Any]:
+    if uploaded is None:
+        return {"ZipFile": package.data}
+    return {"S3Bucket": uploaded.bucket, "S3Key": uploaded.key}
 
 
 def find(client: Any, name: str) -> dict[str, Any] | None:

@@ -53,9 +53,13 @@ class Workbench:
         names = before.keys() | self._files.keys()
         return sorted(n for n in names if _mark(before.get(n)) != _mark(self._files.get(n)))
 
+    def paths(self, names: Iterable[str]) -> list[tuple[str, Path]]:
+        """Those of `names` that were there at the last look, and where."""
+        return [(name, self._files[name][1].path) for name in names if name in self._files]
+
     def python_files(self, names: Iterable[str]) -> list[tuple[str, Path]]:
-        """Those of `names` that are there and Python's."""
-        return [(n, self._files[n][1].path) for n in names if n in self._files and n[-3:] == ".py"]
+        """The same, Python's alone."""
+        return self.paths(name for name in names if name.endswith(".py"))
 
     def build(self, progress: Callable[[str], None] = lambda _: None) -> Package:
         """The package of the files of the last look."""

@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 _SCRIPT: Final = """
 import json, sys, warnings
@@ -61,7 +60,7 @@ class Fault:
 
 
 class Checker:
-    """Owns the process; a context manager ends it."""
+    """Owns the process until `close`."""
 
     def __init__(self, python: Path | None) -> None:
         """`python` of the function's version; None falls back to our own."""
@@ -76,15 +75,8 @@ class Checker:
             start_new_session=True,  # Ctrl-C is for `dev`, which ends it in order
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the process. Idempotent."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             with suppress(OSError):

@@ -32,11 +32,13 @@ class Keeper:
         *,
         idle_s: float,
         memory_limit_mb: int,
+        freeze: bool = True,
     ) -> None:
         self._pools = pools
         self._clock = clock
         self._idle_s = idle_s
         self._memory_limit_mb = memory_limit_mb
+        self._freeze = freeze
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False
         """The timer will fire within `FREEZE_AFTER_S`."""
@@ -64,7 +66,8 @@ class Keeper:
                 if idle_s >= self._idle_s:
                     pool.give_back(environment)
                 elif idle_s >= FREEZE_AFTER_S:
-                    environment.freeze()
+                    if self._freeze:
+                        environment.freeze()
                     frozen = True
                 else:
                     unfrozen = True
