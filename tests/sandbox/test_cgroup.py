@@ -211,6 +211,32 @@ def test_the_cpu_is_throttled_only_while_limited(groups, spawn):
     assert throttled() == before
 
 
+def test_a_group_in_the_background_gives_way(groups, spawn):
+    """Both want the same processor; one of them hardly gets it."""
+    core = min(os.sched_getaffinity(0))
+    back, front = groups.create("back", 128, 20), groups.create("front", 128, 20)
+    back.give_way()
+    children = {}
+    for group in (back, front):
+        child = spawn(
+            f"import os\nos.sched_setaffinity(0, [{core}])\nprint(flush=True)\nwhile True: pass"
+        )
+        group.add(child.pid)
+        go(child)
+        child.stdout.readline()
+        children[group.id] = child.pid
+
+    def used(name):
+        fields = Path(f"/proc/{children[name]}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = used("back"), used("front")
+    deadline = time.monotonic() + 60
+    while used("front") - before[1] < 50 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (used("back") - before[0]) * 4 < used("front") - before[1]
+
+
 def test_the_cpu_share_is_by_memory_in_small_periods(groups):
     for memory_mb in (128, MB_PER_CORE, 10_240):
         group = groups.create(f"share-{memory_mb}", memory_mb, 20)

@@ -127,6 +127,7 @@ class BytecodeCompiler:
                 runtime_dir=plan.runtime_dir,
                 memory_mb=MEMORY_MB,
                 pids_max=4,
+                background=True,
             )
         )
         sandbox.limit_cpu(True)

@@ -110,6 +110,9 @@ class Cgroup:
     def limit_cpu(self, limited: bool) -> None:  # noqa: FBT001  one meaning, named by the method
         self._cpu.quota(self._cores if limited else None)
 
+    def give_way(self) -> None:
+        self._cpu.give_way()
+
     def freeze(self) -> None:
         if not self._frozen:
             self._frozen = True

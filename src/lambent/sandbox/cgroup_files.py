@@ -20,6 +20,14 @@ def write(path: Path, text: str) -> None:
         os.close(fd)
 
 
+def write_first(*choices: tuple[Path, str]) -> None:
+    """Write to the first file that there is; newer kernels have better ones."""
+    for path, text in choices:
+        with suppress(FileNotFoundError):
+            write(path, text)
+            return
+
+
 def can_write(path: Path) -> bool:
     return os.access(path, os.W_OK)
 

@@ -38,6 +38,10 @@ class Cpu(Protocol):
         """At most so many cores from now on; None takes the limit away."""
         ...
 
+    def give_way(self) -> None:
+        """Run only when no other group wants the processor."""
+        ...
+
 
 class Pids(Protocol):
     how: str

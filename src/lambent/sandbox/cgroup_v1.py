@@ -10,7 +10,7 @@ import errno
 import os
 from pathlib import Path
 
-from lambent.sandbox.cgroup_files import number_after, write
+from lambent.sandbox.cgroup_files import number_after, write, write_first
 
 CPU_PERIOD_US = 20_000
 """AWS's own period is 20 ms too. With the kernel's 100 ms a 128 MB function would stall for 93 ms."""
@@ -75,6 +75,9 @@ class CpuV1:
             if error.errno != errno.EINVAL:
                 raise
             write(self._group / "cpu.cfs_quota_us", "-1")
+
+    def give_way(self) -> None:
+        write_first((self._group / "cpu.idle", "1"), (self._group / "cpu.shares", "2"))
 
 
 class PidsV1:

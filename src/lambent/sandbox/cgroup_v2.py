@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from lambent.sandbox.cgroup_files import members, number_after, write
+from lambent.sandbox.cgroup_files import members, number_after, write, write_first
 from lambent.sandbox.cgroup_hierarchies import Hierarchy
 from lambent.sandbox.cgroup_v1 import CPU_PERIOD_US, MIN_QUOTA_US
 
@@ -54,6 +54,9 @@ class CpuV2:
     def quota(self, cores: float | None) -> None:
         quota = "max" if cores is None else str(max(MIN_QUOTA_US, round(cores * CPU_PERIOD_US)))
         write(self._group / "cpu.max", f"{quota} {CPU_PERIOD_US}")
+
+    def give_way(self) -> None:
+        write_first((self._group / "cpu.idle", "1"), (self._group / "cpu.weight", "1"))
 
 
 class PidsV2:

@@ -172,6 +172,8 @@ class NamespaceHost:
                 spec.pids_max + 1,  # pid 1 is ours
                 tmpfs_mb=0 if disk else spec.ephemeral_mb,
             )
+            if spec.background:
+                group.give_way()
         except BaseException:
             if disk is not None:
                 disk.release()

@@ -121,6 +121,9 @@ class NoCpu:
     def quota(self, cores: float | None) -> None:
         """Without a controller the share cannot be limited; `Cgroups.features` says so."""
 
+    def give_way(self) -> None:
+        """Niceness, which a process sets for itself, works without a group."""
+
 
 class StopFreezer:
     how = "SIGSTOP"

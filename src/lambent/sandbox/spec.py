@@ -39,6 +39,8 @@ class SandboxSpec:
     egress: Egress = "none"
     ports: tuple[int, ...] = ()
     """TCP ports to listen on at 127.0.0.1 inside; the listening sockets come back in `listeners`."""
+    background: bool = False
+    """Its processes run when no other environment wants the processor, where that can be had."""
 
 
 @dataclass(frozen=True, slots=True)
