@@ -28,6 +28,8 @@ from lambent.api.health import Health
 from lambent.api.log_lines import PREFIX as LOG_LINES
 from lambent.api.log_lines import LogLines
 from lambent.api.metrics_page import MetricsPage
+from lambent.api.request_lookup import PREFIX as REQUESTS
+from lambent.api.request_lookup import RequestLookup
 from lambent.clock import Clock, SystemClock
 from lambent.control.log_groups import LogGroups
 from lambent.control.service import Control
@@ -275,7 +277,9 @@ async def _open_front_door(
         except LambentError:
             return None
 
-    lines = LogLines(logs.store, Authenticator(settings, clock), clock, log_group)
+    authenticator = Authenticator(settings, clock)
+    lines = LogLines(logs.store, authenticator, clock, log_group)
+    requests = RequestLookup(logs.store, dispatcher.timelines, authenticator, log_group)
 
     def handle(exchange: Exchange) -> None:
         if exchange.path.startswith(LOG_LINES):
@@ -283,6 +287,8 @@ async def _open_front_door(
         else:
             app.handle(exchange)
 
+        elif exchange.path.startswith(REQUESTS):
+            requests.handle(exchange)
     tls = None
     if settings.tls_cert and settings.tls_key:
         tls = tls_context(settings.tls_cert, settings.tls_key)

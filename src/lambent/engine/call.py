@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Call:
     """An invocation, the lease that it holds, and what the environment notes about it."""
 
-    __slots__ = ("_lease", "arn", "deadline_ms", "invocation", "started", "tail", "trace")
+    __slots__ = (
+        "_lease", "admitted", "arn", "deadline_ms", "invocation", "started", "tail", "trace",
+    )  # fmt: skip
 
     def __init__(self, invocation: Invocation, arn: str, trace: str, lease: Concurrency) -> None:
         self.invocation = invocation
@@ -27,6 +29,8 @@ class Call:
         """As the context shows it: with the qualifier that was used."""
         self.trace = trace
         self._lease: Concurrency | None = lease
+        self.admitted = 0.0
+        """Monotonic seconds when it was let in."""
         self.started = 0.0
         """Monotonic seconds at delivery."""
         self.deadline_ms = 0

@@ -23,6 +23,7 @@ from lambent.engine.routing import Route, RoutingTable
 from lambent.errors import LambentError, TooManyRequests
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
+from lambent.observe.timelines import Timelines
 
 
 class Dispatcher:
@@ -71,6 +72,7 @@ class Dispatcher:
         try:
             (route.pools.get(target.version) or self._pool(route, target)).submit(call)
         except BaseException as error:
+        call.admitted = self._clock.monotonic()
             if isinstance(error, TooManyRequests):
                 self._metrics.throttle(target)
             call.drop()
@@ -87,6 +89,11 @@ class Dispatcher:
     def runtimes(self) -> set[str]:
         """The managed runtimes of all functions."""
         found = set()
+    @property
+    def timelines(self) -> Timelines:
+        """When the latest requests came, ran and were answered."""
+        return self._metrics.timelines
+
         for route in self._table.routes.values():
             found |= {target.runtime for target in route.targets.versions.values()}
         return {runtime for runtime in found if runtime}

@@ -27,6 +27,7 @@ from lambent.engine.states import Event, State, advance
 from lambent.engine.verdict import Measured, Verdict, conclude
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.observe.metrics import Metrics
+from lambent.observe.timelines import Timeline
 from lambent.runtimes.launch import InvalidEntrypoint
 from lambent.sandbox.spec import Exit, Sandbox
 
@@ -85,7 +86,10 @@ class Environment:
         self._runtime: Runtime | None = None
         self._call: Call | None = None
         self._measure_at = 0.0
+        self._made = self._clock.monotonic()
         self._init_started = 0.0
+        self._ready = 0.0
+        """When Init was over last; monotonic seconds, as the two before."""
         self._init_ms: float | None = None
         """Set by a successful Init, and taken by the first invoke after it."""
         self._init_document = b""
@@ -151,7 +155,8 @@ class Environment:
         self.state = advance(self.state, Event.READY)
         assert self._sandbox is not None
         self._sandbox.limit_cpu(True)
-        init_ms = (self._clock.monotonic() - self._init_started) * 1000
+        self._ready = self._clock.monotonic()
+        init_ms = (self._ready - self._init_started) * 1000
         if self.state is State.RUNNING:  # Init inside an invoke
             self._journal.init_done(init_ms, phase="invoke")
             self._deliver()
@@ -250,6 +255,23 @@ class Environment:
             self._measure_at = now + MEASURE_EVERY_S
         measured = Measured((now - call.started) * 1000, init_ms, self.used_mb)
         conclude(call, verdict, measured, self.target, self._journal, self._metrics)
+        self._metrics.timelines.add(
+            Timeline(
+                call.invocation.request_id,
+                self.target.function_arn,
+                self.target.version,
+                self._journal.stream_name,
+                call.deadline_ms - self.target.timeout_s * 1000,
+                call.admitted,
+                self._made,
+                self._init_started,
+                self._ready,
+                call.started,
+                now,
+                self._clock.monotonic(),
+                init_ms is not None,
+            )
+        )
 
     # ── bad ends ─────────────────────────────────────────────────────────────────────────────
 

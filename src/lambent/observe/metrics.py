@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lambent.control.targets import VersionTarget
+from lambent.observe.timelines import Timelines
 
 BOUNDS_MS: Final = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
@@ -96,6 +97,8 @@ class Metrics:
         self._max_functions = max_functions
         self._gauges: dict[str, Callable[[], float]] = {}
         self._counters: dict[str, int] = {}
+        self.timelines = Timelines()
+        """When the latest requests came, ran and were answered."""
 
     def invocation(
         self, target: VersionTarget, duration_ms: float, init_ms: float | None, *, failed: bool
