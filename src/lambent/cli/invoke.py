@@ -75,7 +75,7 @@ def command(
             out, answer, body, report.parse(tail), lambda found: report.cost(aws, function, found)
         )
     if failed:
-        raise _function_failed(function, str(failed), body, tail, shown=out.as_json or raw)
+        raise function_failed(function, str(failed), body, tail, shown=out.as_json or raw)
 
 
 def event(data: str | None, inputs: Sequence[str]) -> bytes:
@@ -169,7 +169,8 @@ def _show(out: Output, answer: Any, body: bytes, found: report.Report | None, pr
         out.result({}, [("REPORT", found.line() + (f"  Cost {cost}" if cost else ""))])
 
 
-def _function_failed(function: str, kind: str, body: bytes, tail: str, *, shown: bool) -> Problem:
+def function_failed(function: str, kind: str, body: bytes, tail: str, *, shown: bool) -> Problem:
+    """Exit code 5, with what the function said; `shown` when its answer stands on the screen."""
     try:
         error = json.loads(body)
         message = f"{error.get('errorType') or kind}: {error.get('errorMessage')}"

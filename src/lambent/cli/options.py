@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lambent.delivery.problem import USAGE, Problem
+
 if TYPE_CHECKING:
     from lambent.delivery.aws import Aws
 
@@ -90,3 +92,26 @@ class Verb(click.Command):
         super().__init__(*args, **kwargs)
         self.params.extend(global_flags(hidden=True))
         self.epilog = self.epilog or "Global flags: lambent --help"
+
+
+class Family(click.Group):
+    """Verbs under one noun, such as `fn ls`; each takes the global flags, and so does the noun."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_flags(hidden=True))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.5)
+            raise Problem(
+                "UNKNOWN_VERB",
+                f"there is no verb '{ctx.info_name} {args[0]}'",
+                fix=f"lambent {ctx.info_name} {near[0] if near else '--help'}",
+                exit_code=USAGE,
+            )
+        return super().resolve_command(ctx, args)

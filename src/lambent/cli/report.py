@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lambent.cli.platform_lines import platform_document
 from lambent.delivery.aws import Aws
 
 _MEMBERS = {
@@ -48,12 +49,33 @@ class Report:
 
 
 def parse(tail: str) -> Report | None:
-    """The last REPORT line of a log tail, in text or in JSON format."""
-    lines = [line for line in tail.splitlines() if line.startswith("REPORT RequestId:")]
-    if not lines:
+    """The last REPORT of a log tail, in Text or in JSON format."""
+    for line in reversed(tail.splitlines()):
+        if line.startswith("REPORT RequestId:"):
+            return _of_text(line)
+        if '"platform.report"' in line and (document := platform_document(line)):
+            return _of_json(document)
+    return None
+
+
+def _of_json(document: dict[str, Any]) -> Report | None:
+    try:
+        metrics = document["record"]["metrics"]
+        return Report(
+            float(metrics["durationMs"]),
+            float(metrics["billedDurationMs"]),
+            int(metrics["memorySizeMB"]),
+            int(metrics["maxMemoryUsedMB"]),
+            metrics.get("initDurationMs"),
+            metrics.get("restoreDurationMs"),
+        )
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def _of_text(line: str) -> Report | None:
     # "Billed Duration", "Init Duration" and "Restore Duration" also end in "Duration".
-    parts = lines[-1].split("\t")
+    parts = line.split("\t")
     found: dict[str, float] = {}
     for part in parts:
         for name, expression in _MEMBERS.items():

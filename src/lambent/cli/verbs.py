@@ -23,8 +23,15 @@ VERBS: Final = {
     "deploy": Entry("Ship", "Package, upload, publish a version, move the alias."),
     "invoke": Entry("Use", "Call a function and show its answer."),
     "logs": Entry("Use", "Show a function's log lines."),
+    "rollback": Entry("Ship", "Move the alias back to the version before."),
+    "rm": Entry("Ship", "Delete functions."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
+    "curl": Entry("Use", "Send a function an HTTP request, as its URL would."),
     "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
+    "trace": Entry("Use", "Show where the time of one request went."),
+    "cost": Entry("Use", "Show what a function cost, and what it would."),
+    "fn": Entry("Manage", "List, show and delete functions."),
+    "alias": Entry("Manage", "List aliases, point them at versions, split their calls."),
     "version": Entry("Meta", "Print the version."),
 }
 

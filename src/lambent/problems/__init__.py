@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lambent.problems import api, command_line, function, packaging, server
+from lambent.problems import api, command_line, function, packaging, server, working
 from lambent.problems.entry import Entry
 
 
@@ -24,7 +24,7 @@ GROUPS: Final = (
     Group(
         "The command line",
         "What `lambent` itself says, as `error[CODE]` on standard error or as JSON with `--json`.",
-        command_line.ENTRIES,
+        (*command_line.ENTRIES, *working.ENTRIES),
     ),
     Group(
         "Packages and templates",

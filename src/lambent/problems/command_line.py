@@ -51,9 +51,9 @@ ENTRIES: Final = (
     ),
     Entry(
         "SINCE_INVALID",
-        "`--since` is not a time span.",
-        "It takes a whole number and one of `s`, `m`, `h`, `d`.",
-        "`--since 10m`.",
+        "`--since` is neither a time span nor a moment.",
+        "It takes a whole number and one of `s`, `m`, `h`, `d`, `w`, or a date and time of ISO 8601.",
+        "`--since 10m`, `--since 2026-11-21T14:30`.",
     ),
     Entry(
         "FUNCTION_MISSING",
