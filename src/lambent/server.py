@@ -284,11 +284,11 @@ async def _open_front_door(
     def handle(exchange: Exchange) -> None:
         if exchange.path.startswith(LOG_LINES):
             lines.handle(exchange)
+        elif exchange.path.startswith(REQUESTS):
+            requests.handle(exchange)
         else:
             app.handle(exchange)
 
-        elif exchange.path.startswith(REQUESTS):
-            requests.handle(exchange)
     tls = None
     if settings.tls_cert and settings.tls_key:
         tls = tls_context(settings.tls_cert, settings.tls_key)

@@ -69,10 +69,10 @@ class Dispatcher:
         arn = route.arns.get(qualifier) or _arn(route, qualifier)
         trace = invocation.trace_header or _new_trace(invocation.request_id, self._clock)
         call = Call(invocation, arn, trace, concurrency)
+        call.admitted = self._clock.monotonic()
         try:
             (route.pools.get(target.version) or self._pool(route, target)).submit(call)
         except BaseException as error:
-        call.admitted = self._clock.monotonic()
             if isinstance(error, TooManyRequests):
                 self._metrics.throttle(target)
             call.drop()
@@ -86,14 +86,14 @@ class Dispatcher:
         """A function as the engine knows it; raises ResourceNotFoundException."""
         return self._table.find(account, region, name, None)
 
-    def runtimes(self) -> set[str]:
-        """The managed runtimes of all functions."""
-        found = set()
     @property
     def timelines(self) -> Timelines:
         """When the latest requests came, ran and were answered."""
         return self._metrics.timelines
 
+    def runtimes(self) -> set[str]:
+        """The managed runtimes of all functions."""
+        found = set()
         for route in self._table.routes.values():
             found |= {target.runtime for target in route.targets.versions.values()}
         return {runtime for runtime in found if runtime}
