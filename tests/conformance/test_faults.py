@@ -106,7 +106,7 @@ while True:
 @needs_root
 @pytest.mark.slow  # a thousand forks
 def test_a_fork_bomb_stays_in_its_sandbox(server, name, bystander, aside, until):
-    server.function(name, COUNTING, MemorySize=1769, Timeout=5)
+    server.function(name, COUNTING, MemorySize=1769, Timeout=4)
     _, stream, _ = server.invoke(name)
     call = aside(failed, server, name, {"code": BOMB, "bytes": 0})
     until(lambda: "fork: Resource temporarily unavailable" in server.log(name))
@@ -119,9 +119,9 @@ def test_a_fork_bomb_stays_in_its_sandbox(server, name, bystander, aside, until)
 @needs_root
 @pytest.mark.slow  # forks until its time is over
 def test_a_fork_bomb_that_runs_out_of_memory_keeps_its_sandbox(server, name, bystander):
-    server.function(name, COUNTING, MemorySize=512, Timeout=3)
+    server.function(name, COUNTING, MemorySize=256, Timeout=2)
     _, stream, _ = server.invoke(name)
-    document = failed(server, name, {"code": BOMB, "bytes": 3 << 20})
+    document = failed(server, name, {"code": BOMB, "bytes": 2 << 20})
     assert document["errorType"] in {"Sandbox.Timedout", "Runtime.OutOfMemory"}
     assert server.invoke(name) == [1, stream, ["kept"]]
     assert bystander()
@@ -131,10 +131,12 @@ def test_a_fork_bomb_that_runs_out_of_memory_keeps_its_sandbox(server, name, bys
 @needs_root
 def test_a_full_tmp_is_enospc_and_the_next_environment_is_clean(server, name):
     fill = """
-import errno
+import errno, os
 try:
     with open("/tmp/big", "wb") as file:
-        for _ in range(513):
+        os.posix_fallocate(file.fileno(), 0, 400 << 20)
+        file.seek(400 << 20)
+        for _ in range(113):
             file.write(bytes(1 << 20))
 except OSError as error:
     print("errno", errno.errorcode[error.errno], flush=True)
@@ -201,7 +203,7 @@ threading.Event().wait()
 @pytest.mark.slow  # prints for its whole time-out
 def test_a_handler_that_prints_without_end(server, name, bystander, aside):
     code = "line = 'x' * 200\nwhile True: print(line)\n"
-    server.function(name, COUNTING, Timeout=4, MemorySize=1769)
+    server.function(name, COUNTING, Timeout=2, MemorySize=1769)
     before_mb = memory_mb(server.process.pid)
     call = aside(failed, server, name, {"code": code})
     most_mb = answers = 0
@@ -210,7 +212,7 @@ def test_a_handler_that_prints_without_end(server, name, bystander, aside):
         answers += 1
         most_mb = max(most_mb, memory_mb(server.process.pid))
     assert call.result()["errorType"] == "Sandbox.Timedout"
-    assert answers >= 5, "others are served meanwhile"
+    assert answers >= 3, "others are served meanwhile"
     assert most_mb - before_mb < 150
     assert server.invoke(name)[0] == 1
     lines = server.log(name)
