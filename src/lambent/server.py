@@ -188,7 +188,9 @@ async def _open_logs(
     stack.push_async_callback(logs.close)
     for where in await asyncio.to_thread(logs.reader.all_groups):
         groups.appeared(*where)
-    return LogStreams(groups, logs, clock)
+    streams = LogStreams(groups, logs, clock)
+    stack.callback(streams.close)
+    return streams
 
 
 def _keep_logs(

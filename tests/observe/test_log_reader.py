@@ -2,6 +2,7 @@
 
 import random
 
+from lambent.observe import log_paths
 from lambent.observe.log_reader import Position
 
 
@@ -161,3 +162,26 @@ def test_events_of_one_millisecond_keep_the_order_of_writing(run_logs):
         assert of_stream == written
 
     run_logs(main)
+
+
+def test_a_listing_follows_what_changes(run_logs):
+    async def main(logs):
+        where = ("123456789012", "us-east-1", "/aws/lambda/f")
+        stream = logs.open("a")
+        stream.append(1000, b"x")
+        await logs.store.flush()
+        [first] = logs.reader.listing(*where)
+        assert (first.info.name, first.info.first_ms, first.info.last_ms) == ("a", 1000, 1000)
+        stream.append(2000, b"y")
+        await logs.store.flush()
+        log_paths.unsorted_mark(first.path).touch()
+        [second] = logs.reader.listing(*where)
+        assert (second.info.first_ms, second.info.last_ms, second.unsorted) == (1000, 2000, True)
+        assert logs.reader.info(first.path) == second.info
+        assert logs.reader.all_groups() == [where]
+        assert logs.reader.stored_bytes(*where) == second.info.stored_bytes
+        assert list(logs.reader.listing(*where, since_ms=2**62)) == []
+        await logs.store.alter(lambda files, _: files.remove_group(first.path.parent))
+        return list(logs.reader.listing(*where)), logs.reader.all_groups()
+
+    assert run_logs(main) == ([], [])

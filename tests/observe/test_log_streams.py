@@ -39,7 +39,9 @@ def run(tmp_path):
                 await store.start()
                 store.on_group = groups.appeared
                 stack.push_async_callback(store.close)
-                return await main(LogStreams(groups, store, clock), clock)
+                streams = LogStreams(groups, store, clock)
+                stack.callback(streams.close)
+                return await main(streams, clock)
 
         return asyncio.run(asyncio.wait_for(whole(), 100))
 

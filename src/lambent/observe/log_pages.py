@@ -7,6 +7,7 @@ of it blocks on the disk: call it in an executor.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
@@ -21,7 +22,6 @@ from lambent.observe.log_order import (
     interleaved,
     interleaved_backward,
 )
-from lambent.observe.log_paths import unsorted_mark
 from lambent.observe.log_reader import LogReader
 from lambent.observe.log_scan import LogEvent
 
@@ -96,15 +96,13 @@ def group_page(
 def _streams(
     reader: LogReader, group: Group, since_ms: int, wanted: Callable[[str], bool], *, back: bool
 ) -> Iterator[Stretch]:
-    for path in reader.files(*group, since_ms=max(0, since_ms - FUTURE_MS)):
-        name = reader.name(path)
-        info = reader.info(path) if wanted(name) else None
-        if info is None:
+    for path, info, unsorted in reader.listing(*group, since_ms=max(0, since_ms - FUTURE_MS)):
+        if not wanted(info.name):
             continue
-        if unsorted_mark(path).exists():
-            yield Stretch(path, name, 2**63 if back else 0)
+        if unsorted:
+            yield Stretch(path, info.name, 2**63 if back else 0)
         elif info.last_ms >= since_ms:
-            yield Stretch(path, name, info.last_ms if back else info.first_ms)
+            yield Stretch(path, info.name, info.last_ms if back else info.first_ms)
 
 
 def _page(
@@ -117,23 +115,30 @@ def _page(
 ) -> Page:
     taken: list[Found] = []
     size = 0
-    give_up = time.monotonic() + MAX_SEARCH_S
+    give_up = math.inf
     for examined, found in enumerate(walk):
         event = found.event
         if not span.holds(event.time_ms):
             if event.time_ms < span.since_ms if back else event.time_ms >= span.until_ms:
                 break
             continue
+        if examined == 0:
+            # Not before: a search that is slow to begin must get on all the same.
+            give_up = time.monotonic() + MAX_SEARCH_S
+        if len(taken) >= limit or time.monotonic() > give_up:
+            return Page(taken, _edge(found, back=back))
+        if matches is not None and not matches(event.message):
+            continue
         size += _size(event)
-        full = len(taken) >= limit or (bool(taken) and size > MAX_BYTES)
-        # One event at least, or a search that is slow to begin would never get on.
-        if full or (examined and time.monotonic() > give_up):
-            return Page(taken, found.key.after() if back else found.key)
-        if matches is None or matches(event.message):
-            taken.append(found)
-        else:
-            size -= _size(event)
+        if taken and size > MAX_BYTES:
+            return Page(taken, _edge(found, back=back))
+        taken.append(found)
     return Page(taken, None)
+
+
+def _edge(found: Found, *, back: bool) -> Key:
+    """Where a page begins that shall have `found` first."""
+    return found.key.after() if back else found.key
 
 
 def _size(event: LogEvent) -> int:

@@ -23,6 +23,8 @@ MAX_EVENTS = 10_000
 MAX_BYTES = 8 * 1024 * 1024
 MAX_INFOS = 50_000
 """Streams whose first and last events are remembered."""
+COARSE_MS = 2_000
+"""File systems may keep no finer times."""
 REORDER = 128
 """A function's own timestamps may run behind what was written before by this many events."""
 
@@ -33,6 +35,15 @@ class StreamInfo(NamedTuple):
     last_ms: int
     last_ingest_ms: int
     stored_bytes: int
+
+
+class Listed(NamedTuple):
+    """A stream of a group's folder."""
+
+    path: Path
+    info: StreamInfo
+    unsorted: bool
+    """Its events are not in the order of their times."""
 
 
 class Position(NamedTuple):
@@ -69,21 +80,40 @@ class LogReader:
 
     def streams(self, account: str, region: str, group: str) -> list[StreamInfo]:
         """The streams of a group, the one written last first."""
-        found = [self.info(path) for path in self.files(account, region, group)]
-        return sorted(
-            (info for info in found if info is not None),
-            key=lambda stream: stream.last_ingest_ms,
-            reverse=True,
-        )
+        found = [listed.info for listed in self.listing(account, region, group)]
+        return sorted(found, key=lambda stream: stream.last_ingest_ms, reverse=True)
+
+    def listing(self, account: str, region: str, group: str, since_ms: int = 0) -> Iterator[Listed]:
+        """The streams with events that were written to since then, in no order.
+
+        One look at the folder; only files that have changed are opened.
+        """
+        folder = log_paths.group_folder(self.root, account, region, group)
+        entries = {entry.name: entry for entry in _scan(folder)}
+        for name, entry in entries.items():
+            if not name.endswith(log_paths.SUFFIX) or _modified_ms(entry) < since_ms - COARSE_MS:
+                continue
+            stem = name.removesuffix(log_paths.SUFFIX)
+            older = entries.get(stem + log_paths.ROTATED)
+            with contextlib.suppress(FileNotFoundError):  # deleted between the two calls
+                state = _state([file.stat() for file in (older, entry) if file is not None])
+                info = self._info(Path(entry.path), state)
+                if info is not None:
+                    yield Listed(Path(entry.path), info, stem + log_paths.UNSORTED in entries)
 
     def info(self, path: Path) -> StreamInfo | None:
-        """Of the stream whose current file is `path`; None without an event. Remembered."""
+        """Of the stream whose current file is `path`; None without an event."""
+        with open_files(path) as files:
+            state = _state([os.fstat(fd) for fd in files])
+        return self._info(path, state)
+
+    def _info(self, path: Path, state: tuple[int, ...]) -> StreamInfo | None:
+        """What is known for these sizes and times of its files, or what they now say."""
+        known = self._infos.get(path)
+        if known is not None and known[0] == state:
+            return known[1]
         with open_files(path) as files:
             stats = [os.fstat(fd) for fd in files]
-            state = tuple(n for stat in stats for n in (stat.st_size, stat.st_mtime_ns))
-            known = self._infos.get(path)
-            if known is not None and known[0] == state:
-                return known[1]
             first = next(forward(files, "", 0), None)
             last = next(backward(files, ""), None)
         info = None
@@ -92,7 +122,7 @@ class LogReader:
             info = StreamInfo(self.name(path), first.time_ms, last.time_ms, last.ingest_ms, size)
         if len(self._infos) >= MAX_INFOS:
             self._infos.clear()
-        self._infos[path] = state, info
+        self._infos[path] = _state(stats), info
         return info
 
     def name(self, path: Path) -> str:
@@ -201,8 +231,7 @@ class LogReader:
         return sorted(
             Path(entry.path)
             for entry in _scan(folder)
-            # Two seconds for file systems that keep coarse times.
-            if entry.name.endswith(log_paths.SUFFIX) and _modified_ms(entry) >= since_ms - 2000
+            if entry.name.endswith(log_paths.SUFFIX) and _modified_ms(entry) >= since_ms - COARSE_MS
         )
 
 
@@ -212,6 +241,10 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []
+
+
+def _state(stats: list[os.stat_result]) -> tuple[int, ...]:
+    return tuple(n for stat in stats for n in (stat.st_size, stat.st_mtime_ns))
 
 
 def _modified_ms(entry: os.DirEntry[str]) -> float:

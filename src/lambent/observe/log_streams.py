@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from lambent.clock import Clock
 from lambent.control.log_groups import NO_STREAM, LogGroups
@@ -21,8 +22,14 @@ from lambent.observe.log_files import LogFiles
 from lambent.observe.log_order import Found, Key
 from lambent.observe.log_pages import Group, Page, Range
 from lambent.observe.log_put import NewEvent, Verdict
-from lambent.observe.log_reader import StreamInfo
+from lambent.observe.log_reader import Position, StreamInfo
+from lambent.observe.log_scan import LogEvent
 from lambent.observe.logs import LogStore
+
+T = TypeVar("T")
+
+READERS: Final = 2
+"""Threads that read logs for CloudWatch's operations."""
 
 
 class Stream(NamedTuple):
@@ -44,6 +51,22 @@ class LogStreams:
         self.groups = groups
         self.store = store
         self._clock = clock
+        # Of their own: searches of big logs must not stand in the way of cold starts.
+        self._executor = ThreadPoolExecutor(READERS, "lambent-log-read")
+
+    def close(self) -> None:
+        """After the last request."""
+        self._executor.shutdown()
+
+    async def follow(
+        self, scope: Scope, group: str, position: Position, upto_ms: int
+    ) -> tuple[list[LogEvent], Position]:
+        """What was written to a group since `position` and until `upto_ms`."""
+        follow = partial(self.store.reader.follow, *scope, group, position, upto_ms=upto_ms)
+        return await self._in_thread(follow)
+
+    async def _in_thread(self, read: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
     async def create(self, scope: Scope, group: str, name: str) -> None:
         await self.store.flush()
@@ -70,7 +93,7 @@ class LogStreams:
         await self.store.flush()
         self.groups.get(scope, group)
         made = await self.groups.streams(scope, group)
-        infos = await asyncio.to_thread(self.store.reader.streams, *scope, group)
+        infos = await self._in_thread(partial(self.store.reader.streams, *scope, group))
         found = {
             info.name: Stream(info.name, made.get(info.name, info.first_ms), info) for info in infos
         }
@@ -83,7 +106,7 @@ class LogStreams:
         def count() -> list[int]:
             return [reader.stored_bytes(*scope, name) for name in groups]
 
-        return await asyncio.to_thread(count)
+        return await self._in_thread(count)
 
     async def put(self, scope: Scope, group: str, name: str, events: list[NewEvent]) -> Verdict:
         """Returns once what is taken of the events is in its file."""
@@ -118,7 +141,7 @@ class LogStreams:
         await self._existing(scope, group, name)
         page = partial(log_pages.stream_page, self.store.reader, Group(*scope, group), name)
         span = self._kept(scope, group, span)
-        return await asyncio.to_thread(page, edge, span, limit, back=back)
+        return await self._in_thread(partial(page, edge, span, limit, back=back))
 
     async def search(
         self,
@@ -136,7 +159,9 @@ class LogStreams:
         await self.store.flush()
         span = self._kept(scope, group, span)
         page = partial(log_pages.group_page, self.store.reader, Group(*scope, group), edge, span)
-        return await asyncio.to_thread(page, limit, back=back, wanted=wanted, matches=matches)
+        return await self._in_thread(
+            partial(page, limit, back=back, wanted=wanted, matches=matches)
+        )
 
     def _kept(self, scope: Scope, group: str, span: Range) -> Range:
         oldest = self.groups.oldest_kept_ms(self.groups.get(scope, group))

@@ -90,21 +90,17 @@ class LogSweeper:
             log.error("logs.cannot_sweep", folder=str(self._store.root), reason=str(error))
 
     async def _expire(self, group: Group, kept_from_ms: int) -> None:
-        paths = await asyncio.to_thread(self._store.reader.files, *group)
-        for start in range(0, len(paths), DELETES_AT_ONCE):
-            some = paths[start : start + DELETES_AT_ONCE]
-            old = await asyncio.to_thread(self._touched, some, kept_from_ms)
-            if old:
-                await self._store.alter(partial(_expire, self._store.reader, old, kept_from_ms))
+        old = await asyncio.to_thread(self._touched, group, kept_from_ms)
+        for start in range(0, len(old), DELETES_AT_ONCE):
+            some = old[start : start + DELETES_AT_ONCE]
+            await self._store.alter(partial(_expire, self._store.reader, some, kept_from_ms))
 
-    def _touched(self, paths: list[Path], kept_from_ms: int) -> list[Path]:
-        """Those that have anything expired."""
-        reader = self._store.reader
+    def _touched(self, group: Group, kept_from_ms: int) -> list[Path]:
+        """Streams that have anything expired."""
         return [
-            path
-            for path in paths
-            if (info := reader.info(path))
-            and (info.first_ms < kept_from_ms or unsorted_mark(path).exists())
+            listed.path
+            for listed in self._store.reader.listing(*group)
+            if listed.info.first_ms < kept_from_ms or listed.unsorted
         ]
 
     async def _shrink(self) -> None:

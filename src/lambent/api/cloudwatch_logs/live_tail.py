@@ -6,7 +6,6 @@ needs `AWS_DISABLE_HOST_PREFIX_INJECTION=true` or botocore's `Config(inject_host
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -75,8 +74,8 @@ async def _session(
         upto_ms = store.written_ms
         results: list[dict[str, Any]] = []
         for group in groups:
-            events, positions[group] = await asyncio.to_thread(
-                store.reader.follow, *scope, group, positions[group], upto_ms=upto_ms
+            events, positions[group] = await ctx.services.logs.follow(
+                scope, group, positions[group], upto_ms
             )
             identifier = f"{scope.account}:{group}"
             results += [

@@ -41,6 +41,8 @@ class _Node:
     """One state: it takes a character of `chars`, or leads on to `after` without one."""
 
     chars: Chars | None = None
+    literal: str = ""
+    """The one character that `chars` takes, if it is one."""
     after: list[int] = field(default_factory=list)
     anchor: str = ""
 
@@ -51,6 +53,8 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._scanner = Scanner(text)
         self.nodes = [_Node()]
+        self.literal = ""
+        """What every match holds; nothing when there are alternatives."""
 
     def parse(self) -> int:
         """The node to start from."""
@@ -59,6 +63,8 @@ class _Parser:
             starts.append(self._sequence())
         if not self._scanner.done:
             raise InvalidPattern
+        if len(starts) > 1:
+            self.literal = ""
         return self._add(_Node(after=starts))
 
     def _add(self, node: _Node) -> int:
@@ -73,24 +79,32 @@ class _Parser:
             node = self._atom()
             low, high = self._times() if not node.anchor else (1, 1)
             pieces.append((node, low, high))
+        self._note_literal(pieces)
         following = 0
         for node, low, high in reversed(pieces):
             following = self._repeat(node, low, high, following)
         return following
 
+    def _note_literal(self, pieces: list[tuple[_Node, int, int | None]]) -> None:
+        """The longest run of characters that stand for themselves, each once."""
+        run = ""
+        for node, low, high in pieces:
+            run = run + node.literal if node.literal and low == high == 1 else ""
+            self.literal = max(self.literal, run, key=len)
+
     def _repeat(self, node: _Node, low: int, high: int | None, following: int) -> int:
         """`node` so many times, then `following`; the nodes are made from the last to the first."""
         if high is None:
             loop = self._add(_Node(after=[following]))
-            self.nodes[loop].after.append(self._add(_Node(node.chars, [loop], node.anchor)))
+            self.nodes[loop].after.append(self._add(_Node(node.chars, "", [loop], node.anchor)))
             following = loop
         else:
             end = following
             for _ in range(high - low):
-                inner = self._add(_Node(node.chars, [following], node.anchor))
+                inner = self._add(_Node(node.chars, "", [following], node.anchor))
                 following = self._add(_Node(after=[end, inner]))
         for _ in range(low):
-            following = self._add(_Node(node.chars, [following], node.anchor))
+            following = self._add(_Node(node.chars, "", [following], node.anchor))
         return following
 
     def _atom(self) -> _Node:
@@ -105,10 +119,10 @@ class _Parser:
             return _Node(self._class())
         if char == "\\":
             found = self._escape()
-            return _Node(found.__eq__ if isinstance(found, str) else found)
+            return _Node(found) if callable(found) else _Node(found.__eq__, found)
         if not _plain(char):
             raise InvalidPattern
-        return _Node(char.__eq__)
+        return _Node(char.__eq__, char)
 
     def _escape(self) -> str | Chars:
         """After a backslash: a class, or one character."""
@@ -226,12 +240,15 @@ class Regex:
         parser = _Parser(text)
         self._first = parser.parse()
         self._nodes = parser.nodes
+        self._literal = parser.literal
         self._states: dict[frozenset[int], _State] = {}
         self._cached = 0
         self._start = self._state(self._closure([self._first], "^"), at_start=True)
 
     def search(self, text: str) -> bool:
         """Whether it matches anywhere in `text`."""
+        if self._literal not in text:  # many times faster than what follows
+            return False
         state = self._start
         for char in text:
             if state.matched:
