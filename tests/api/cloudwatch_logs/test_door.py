@@ -62,8 +62,9 @@ def test_constraints_are_invalid_parameters(door):
     status, _, body = post(door, "CreateLogStream", b'{"logGroupName": "a b"}')
     assert (status, body["__type"]) == (400, "InvalidParameterException")
     assert body["message"].startswith("2 validation errors detected: Value 'a b' at 'logGroupName'")
-    assert "Value null at 'logStreamName' failed to satisfy constraint: Member must not be null" in (
-        body["message"]
+    assert (
+        "Value null at 'logStreamName' failed to satisfy constraint: Member must not be null"
+        in (body["message"])
     )
 
 

@@ -10,7 +10,9 @@ names = st.text(alphabet="abc-:", min_size=1, max_size=20)
 
 @given(
     st.lists(
-        st.tuples(st.dictionaries(names, st.text(max_size=40), max_size=4), st.binary(max_size=200)),
+        st.tuples(
+            st.dictionaries(names, st.text(max_size=40), max_size=4), st.binary(max_size=200)
+        ),
         max_size=4,
     ),
     st.integers(1, 50),
