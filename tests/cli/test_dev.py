@@ -1,5 +1,6 @@
 """`lambent dev` as a person has it: on a pseudo-terminal, against a project, with an editor beside."""
 
+import fcntl
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from pathlib import Path
@@ -33,7 +35,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  no threads
         )
         os.close(slave)
         self.shown = ""

@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_a_template_is_a_project(tmp_path: Path, name: str) -> None:
     for path, text in render(name, "mine", "python3.12").items():
         assert "@@" not in text
+        (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
     project = template.read(tmp_path / "template.yaml")
     (plan,) = project.functions

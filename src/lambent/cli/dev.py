@@ -51,34 +51,36 @@ def command(
     from lambent.delivery import template
     from lambent.delivery.aws import Aws
 
+    # Here the flag asks for the debugger, not for the traces of our own errors.
+    debug, options.debug = options.debug, False
     out = Output(options)
     screen = Screen(out)
     url = own_server.running(options)
-    if url and options.debug:
+    if url and debug:
         raise own_server.cannot_attach(url)
     known = Aws(url or "http://127.0.0.1:9000", options.profile, options.region)
     first = plans.planned(known, functions, flags)[1]  # before anything is started
-    if options.debug:
+    if debug:
         debugger.entries(first[0])
     with ExitStack() as stack:
         own: OwnServer | None = None
         if url is None:
             with out.progress() as progress:
                 progress("starting a server")
-                own = own_server.start(options, port=port, debug=options.debug)
+                own = own_server.start(options, port=port, debug=debug)
             stack.callback(_stop, own, screen)
             url = own.url
         aws = Aws(url, options.profile, options.region)
         if own is None:
             aws.functions.get_account_settings()  # an endpoint where nothing answers ends it here
-        _say_server(screen, url, own, debug=options.debug)
+        _say_server(screen, url, own, debug=debug)
         touched: dict[str, FunctionPlan] = {}
 
         def make_bench(plan: FunctionPlan) -> Bench:
-            if not options.debug:
+            if not debug:
                 return Bench(aws, plan)
-            at = debug_port + len(touched) if plan.name not in touched else debug_port
             touched[plan.name] = plan
+            at = debug_port + list(touched).index(plan.name)
             screen.event(
                 "debug",
                 {"function": plan.name, "port": at},
