@@ -298,6 +298,7 @@ async def _open_front_door(
     server.on_too_large = app.too_large
     stack.push_async_callback(server.drain, settings.drain_s)
     try:
+    stack.callback(logs.end_following)
         return await server.listen(settings.host, settings.port)
     except OSError as error:
         raise ConfigurationError(

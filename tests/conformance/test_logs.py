@@ -622,3 +622,20 @@ def test_a_noisy_function_does_not_fill_the_disk(start_server, until):
     assert logs.filter_log_events(logGroupName="/aws/lambda/noisy", limit=5)["events"]
     assert logs.filter_log_events(logGroupName="/aws/lambda/quiet", filterPattern="hello")["events"]
     logs.close()
+
+
+def test_who_only_watches_does_not_hold_the_server(start_server):
+    server = start_server(drain_s=60)
+    client = logs_client(server, inject_host_prefix=False)
+    client.create_log_group(logGroupName="g")
+    stream = client.start_live_tail(logGroupIdentifiers=["g"])["responseStream"]
+    events = iter(stream)
+    assert "sessionStart" in next(events)
+    server.process.terminate()
+    started = time.monotonic()
+    assert all("sessionUpdate" in event for event in events)  # and then it ends, whole
+    assert server.process.wait(60) == 0
+    # The drain alone would have waited for 60 s.
+    assert time.monotonic() - started < 40
+    stream.close()
+    client.close()

@@ -50,9 +50,15 @@ class LogStreams:
     def __init__(self, groups: LogGroups, store: LogStore, clock: Clock) -> None:
         self.groups = groups
         self.store = store
+        self.ending = False
+        """The server drains: whoever follows a log comes to an end."""
         self._clock = clock
         # Of their own: searches of big logs must not stand in the way of cold starts.
         self._executor = ThreadPoolExecutor(READERS, "lambent-log-read")
+
+    def end_following(self) -> None:
+        """Before the drain, which would otherwise wait for those who only watch."""
+        self.ending = True
 
     def close(self) -> None:
         """After the last request."""

@@ -84,6 +84,8 @@ async def _session(
                 if req.wants(event.stream) and matches(event.message)
             ]
         yield event_stream.event("sessionUpdate", _update(results))
+        if ctx.services.logs.ending:
+            return
     yield event_stream.exception("SessionTimeoutException", "The session ended after three hours.")
 
 
