@@ -172,7 +172,7 @@ def test_accepted_events_outlive_kill_9(start_server, listener, until):
     accepted: dict[str, int] = {}
 
     def send(n: int) -> None:
-        event = {"n": n, "sleep": 0.3, "fail": n % 5 == 0}
+        event = {"n": n, "sleep": 0.2, "fail": n % 5 == 0}
         answer = quietly(
             server.client.invoke,
             FunctionName="f",
@@ -184,7 +184,7 @@ def test_accepted_events_outlive_kill_9(start_server, listener, until):
             accepted[answer["ResponseMetadata"]["RequestId"]] = n
 
     with ThreadPoolExecutor(8) as pool:
-        sent = [pool.submit(send, n) for n in range(60)]
+        sent = [pool.submit(send, n) for n in range(40)]
         until(lambda: len(listener.calls) >= 10)
         server.stop(signal.SIGKILL)
         for one in sent:
