@@ -183,7 +183,13 @@ def test_identifiers():
         assert group_name(SCOPE, identifier) == "/aws/lambda/f"
     with pytest.raises(ResourceNotFound):
         group_name(OTHER, arn)
-    for broken in ("arn:aws:logs:us-east-1:1:log-group:x", "a b", "", "x" * 513, "arn:aws:lambda:x"):
+    for broken in (
+        "arn:aws:logs:us-east-1:1:log-group:x",
+        "a b",
+        "",
+        "x" * 513,
+        "arn:aws:lambda:x",
+    ):
         with pytest.raises(InvalidParameter):
             group_name(SCOPE, broken)
     assert group_arn(Scope("1" * 12, "cn-north-1"), "g").startswith("arn:aws-cn:logs:cn-north-1")
