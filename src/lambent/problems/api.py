@@ -77,7 +77,7 @@ ENTRIES: Final = (
         "InvalidSignatureException",
         "403: the signature does not match, or is too old.",
         "A wrong secret, a clock that is more than five minutes off, a proxy that changes headers, "
-        "or a credential scope that is not `lambda`.",
+        "or a credential scope of another service.",
         "Compare the secret; set the clock.",
     ),
     Entry(

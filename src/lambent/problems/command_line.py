@@ -82,66 +82,6 @@ ENTRIES: Final = (
         "`lambent fn ls` lists them; `lambent deploy` makes one.",
     ),
     Entry(
-        "VERSION_NOT_FOUND",
-        "The function has no such version.",
-        "It was never published, or has been deleted.",
-        "`why` names the newest there are.",
-    ),
-    Entry(
-        "ALIAS_NOT_FOUND",
-        "The function has no such alias.",
-        "A typing error, or nothing was deployed under it yet.",
-        "`lambent alias ls FUNCTION` lists them; `lambent alias set FUNCTION NAME VERSION` makes one.",
-    ),
-    Entry(
-        "NOTHING_TO_ROLL_BACK",
-        "There is no version before the one that the alias is on.",
-        "It is the oldest, or the older ones have been deleted.",
-        "`lambent deploy`, or `lambent rollback FUNCTION --to VERSION`.",
-    ),
-    Entry(
-        "NEEDS_YES",
-        "Something would be deleted, and nobody can be asked.",
-        "There is no terminal to ask on.",
-        "Give the same command with `-y`.",
-    ),
-    Entry(
-        "PATTERN_INVALID",
-        "`--grep` is not a regular expression.",
-        "A bracket is not closed, or a sign that means something stands alone.",
-        "A backslash before each of `. * + ? ( ) [ ] { }` that means itself.",
-    ),
-    Entry(
-        "REQUEST_ID_INVALID",
-        "That is not a request id.",
-        "It takes the UUID of a START or REPORT line, or its first eight digits.",
-        "`lambent logs FUNCTION` shows them.",
-    ),
-    Entry(
-        "ANSWER_NOT_HTTP",
-        "The function's answer cannot be made an HTTP response.",
-        "Over HTTP it must be an object with `statusCode`, `headers` and `body`.",
-        'Return `{"statusCode": 200, "headers": {}, "body": "…"}`.',
-    ),
-    Entry(
-        "CONNECTION_LOST",
-        "The server went away in the middle of an answer.",
-        "It was stopped or killed, or a proxy cut the connection.",
-        "`lambent status`, then the same command again.",
-    ),
-    Entry(
-        "SERVER_REFUSED",
-        "The server answered with an HTTP error that has no code of AWS's.",
-        "`why` has the status: often another program listens at the endpoint.",
-        "Check `--endpoint-url`.",
-    ),
-    Entry(
-        "ACCESS_DENIED",
-        "The server refused these credentials.",
-        'It runs with `auth = "sigv4"`, and the key is not among its `auth_keys` or the secret is wrong.',
-        "`--profile NAME` with a key that it knows.",
-    ),
-    Entry(
         "SERVER_UNREACHABLE",
         "Nothing answers at the endpoint.",
         "No server runs there, or a proxy or firewall is in between.",
@@ -219,6 +159,44 @@ ENTRIES: Final = (
         "The bucket cannot be used for the package.",
         "It belongs to someone else, or these credentials may not use it.",
         "`--bucket NAME` with another name.",
+    ),
+    Entry(
+        "DEV_NEEDS_SERVER",
+        "`lambent dev` was asked to work on AWS.",
+        "It brings every save live and follows the logs of a lambent server.",
+        "Leave `--aws` out; `lambent deploy --aws` brings the project to AWS.",
+    ),
+    Entry(
+        "SOURCE_SYNTAX",
+        "`lambent dev` did not send a save: a file does not compile.",
+        "A syntax error, for the function's own version of Python; the line and the place are shown.",
+        "Mend it and save. The code before it stays live.",
+    ),
+    Entry(
+        "SERVER_ENDED",
+        "The server that `lambent dev` had started ended under it.",
+        "It was stopped or killed from elsewhere, or failed.",
+        "Read the log named under `fix`, then start `lambent dev` again.",
+    ),
+    Entry(
+        "DEBUG_NEEDS_OWN_SERVER",
+        "`lambent dev --debug` found a server that runs already.",
+        "A debugger reaches functions only where they share the host's network and are not frozen "
+        "while idle; `dev` starts its own server that way.",
+        "`lambent down` first, or another `LAMBENT_DATA_DIR` and `--port`.",
+    ),
+    Entry(
+        "DEBUG_UNSUPPORTED",
+        "`--debug` is for Python functions.",
+        "The function has another runtime.",
+        "Leave `--debug` out, or name the Python functions: `lambent dev --debug NAME`.",
+    ),
+    Entry(
+        "DEBUGPY_MISSING",
+        "debugpy is not installed where `lambent dev` could take it from.",
+        "It is copied into the function from the project's `.venv`, the active environment, or "
+        "lambent's own.",
+        "`pip install debugpy` in one of them.",
     ),
     Entry(
         "INTERNAL",
