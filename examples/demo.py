@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import importlib.util
 import json
 import os
 import shutil
@@ -57,8 +56,6 @@ class Demo:
         self.began = time.monotonic()
         self.runtime = runtime
         self.url = ""
-        self.s3: subprocess.Popen[bytes] | None = None
-        self.bucket: list[str] = []
         self.spent_pico = 0
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LAMBENT_"))}
         self.env |= {
@@ -71,7 +68,6 @@ class Demo:
         }
 
     def run(self) -> None:
-        self.start_s3()
         self.start()
         self.train_and_deploy("churn", "7")
         self.invoke_three_ways()
@@ -97,42 +93,6 @@ class Demo:
         )
         check(done.returncode == 0, f"lambent {' '.join(words)}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout)
-
-    def start_s3(self) -> None:
-        """A bucket to upload to: with its bytecode scikit-learn passes the 50 MB of a direct upload.
-
-        moto is among the development tools; without it the bytecode is left out, and it still fits.
-        """
-        if importlib.util.find_spec("moto") is None:
-            return
-        port = free_port()
-        log = (self.folder / "s3.log").open("wb")
-        with log:
-            self.s3 = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        url = f"http://127.0.0.1:{port}"
-        self.env["AWS_ENDPOINT_URL_S3"] = self.env["LAMBENT_AWS_ENDPOINT_URL"] = url
-        self.bucket = ["--bucket", "lambent-demo"]
-
-    def wait_for_s3(self) -> None:
-        """It starts while the first model is trained."""
-        if self.s3 is None:
-            return
-        port = int(self.env["AWS_ENDPOINT_URL_S3"].rpartition(":")[2])
-        for _ in range(600):
-            check(self.s3.poll() is None, "the S3 server ended")
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        raise StepFailed("the S3 server does not listen")
 
     def start(self) -> None:
         self.step("lambent up -d")
@@ -161,8 +121,6 @@ class Demo:
         self.say(
             training.run(folder, "train.py", self.runtime, ["--seed", seed, "--out", "."]).strip()
         )
-        self.wait_for_s3()
-        flags = (*self.bucket, *flags)
         self.step(f"lambent deploy {' '.join(flags)}".rstrip())
         (live,) = self.lambent("deploy", "--runtime", self.runtime, *flags, cwd=folder)["functions"]
         package = live["package"]
@@ -296,9 +254,6 @@ class Demo:
             timeout=60,
             check=False,
         )
-        if self.s3 is not None:
-            self.s3.kill()
-            self.s3.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def server_log(self) -> str:
