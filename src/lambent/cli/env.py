@@ -21,6 +21,9 @@ def command(options: Options) -> None:
     facts: dict[str, str] = {}
     if aws.endpoint_url:
         facts["AWS_ENDPOINT_URL_LAMBDA"] = aws.endpoint_url
+        facts["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] = aws.endpoint_url
+        # Live tail would otherwise look for stream-127.0.0.1.
+        facts["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
         facts["LAMBENT_ENDPOINT_URL"] = aws.endpoint_url
     facts["AWS_DEFAULT_REGION"] = aws.region_name
     frozen = aws.session.get_credentials()
