@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import pty
+import re
+import select
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +44,66 @@ class Place:
             timeout=110,
             check=False,
         )
+
+    def on_terminal(
+        self, *words: str, cwd: Path | None = None, keys: str = "", until: str = "", **env: str
+    ) -> Screen:
+        """Run on a pseudo-terminal; `keys` are typed once `until` stands on it."""
+        ours, theirs = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [str(LAMBENT), *words],
+                cwd=cwd or self.folder,
+                env=self.env | {"TERM": "xterm"} | env,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+                # Ctrl-C comes from the terminal that controls the process.
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            )
+        finally:
+            os.close(theirs)
+        try:
+            text = _read_screen(ours, keys, until)
+            return Screen(process.wait(60), text)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What stood on a terminal, colours included, when the command was over."""
+
+    returncode: int
+    coloured: str
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", self.coloured).replace("\r\n", "\n")
+
+
+def _read_screen(ours: int, keys: str, until: str) -> str:
+    """Until the other side is closed; a terminal says so with EIO."""
+    seen = b""
+    while select.select([ours], [], [], 100)[0]:
+        try:
+            part = os.read(ours, 65536)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                break
+            raise
+        if not part:
+            break
+        seen += part
+        if keys and until.encode() in seen:
+            os.write(ours, keys.encode())
+            keys = ""
+    else:
+        raise AssertionError(f"the terminal was quiet for too long after {seen!r}")
+    return seen.decode(errors="replace")
 
 
 def free_port() -> int:
@@ -98,3 +164,60 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield found
     finally:
         found.run("down", "--kill")
+
+
+LIVE = """import json, time
+print('loading')
+def handler(event, context):
+    if 'rawPath' in event:
+        return answer(event)
+    print('the event is', event)
+    if 'fail' in event:
+        raise ValueError(event['fail'])
+    time.sleep(event.get('sleep', 0))
+    return event
+
+def answer(event):
+    path = event['rawPath']
+    if path == '/echo':
+        return event
+    if path == '/teapot':
+        return {'statusCode': '418', 'headers': {'X-Kind': 'pot'}, 'cookies': ['a=1; Secure'],
+                'body': 'short and stout'}
+    if path == '/image':
+        return {'statusCode': 200, 'headers': {'content-type': 'image/png'},
+                'body': '/wA=', 'isBase64Encoded': True}
+    if path == '/wrong':
+        return {'statusCode': 'many'}
+    raise ValueError('no such path')
+"""
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place with a server for the whole run, and the function `live`, which nobody changes."""
+    found = make_place(tmp_path_factory.mktemp("live") / "place")
+    try:
+        started = found.run("up", "-d")
+        assert started.returncode == 0, started.stderr
+        make_function(found, "live", LIVE)
+        yield found
+    finally:
+        found.run("down", "--kill")
+
+
+def make_function(place: Place, name: str, code: str) -> Path:
+    """A deployed project; its folder."""
+    assert place.run("init", name).returncode == 0
+    (place.folder / name / "handler.py").write_text(code)
+    deployed = place.run("deploy", "--json", cwd=place.folder / name)
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    return place.folder / name
+
+
+@pytest.fixture
+def make(live: Place) -> Callable[..., Path]:
+    """Makes functions of a test's own: `make(name, code)`."""
+    return lambda name, code="def handler(event, context):\n    return 1\n": make_function(
+        live, name, code
+    )
