@@ -6,6 +6,7 @@ only when they are needed.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -21,6 +22,10 @@ INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
+    if "_LAMBENT_COMPLETE" in os.environ:
+        from lambent.cli import completing
+
+        sys.exit(completing.answer())
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words in (["-h"], ["--help"]):
         print(help_text())
