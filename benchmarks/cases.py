@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -15,9 +13,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks import load
+from benchmarks import dev_session, load
 from benchmarks.peer import bare_python_ms, rie
 from benchmarks.platform_under_test import PYTHON, Platform, archive, platform, pss_mb
+from lambent.delivery import training
 from lambent.delivery.package import Recipe, build
 
 ECHO = "def handler(event, context):\n    return event\n"
@@ -105,9 +104,7 @@ def cold_start_churn() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder, platform() as server:
         work = Path(folder) / "churn"
         shutil.copytree(ROOT / "examples" / "churn", work)
-        subprocess.run(
-            [sys.executable, "train.py"], cwd=work, check=True, stdout=subprocess.DEVNULL
-        )
+        training.run(work, "train.py", PYTHON, ())
         # The packager wants binary wheels for the function's Python; ours runs the benchmark too.
         package = build(Recipe(work, PYTHON, bucket_at_hand=True)).data
         tree = Path(folder) / "tree"
@@ -159,11 +156,21 @@ def idle_environment_pss() -> Iterator[Result]:
     yield result("idle_environment_pss", "MB", (after - before) / count, None, "–", met=True)
 
 
+def dev_reload() -> Iterator[Result]:
+    """A handler edit under `lambent dev`: from the save to live code, and to its first answer."""
+    measured = dev_session.saves()
+    mine = statistics.median(save.live_ms for save in measured)
+    answered = statistics.median(save.answer_ms for save in measured)
+    yield result("dev_reload", "ms", mine, None, "≤ 300", met=mine <= 300)
+    yield result("dev_reload_answer", "ms", answered, None, "≤ 300", met=answered <= 300)
+
+
 CASES = {
     "warm_invoke": warm_invoke,
     "invokes_per_second": invokes_per_second,
     "cold_start_echo": cold_start_echo,
     "cold_start_churn": cold_start_churn,
     "idle_environment_pss": idle_environment_pss,
+    "dev_reload": dev_reload,
 }
 """`--only NAME` runs the case whose name begins NAME, or that yields a result of that name."""
