@@ -40,6 +40,7 @@ class Dispatcher:
         scaling_rate: int = 1000,
         idle_s: float = 600.0,
         memory_limit_mb: int = 1 << 20,
+        freeze: bool = True,
     ) -> None:
         self._launcher = launcher
         self._metrics = metrics
@@ -51,7 +52,9 @@ class Dispatcher:
         self._living: set[Environment] = set()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
-        self._keeper = Keeper(self._pools, clock, idle_s=idle_s, memory_limit_mb=memory_limit_mb)
+        self._keeper = Keeper(
+            self._pools, clock, idle_s=idle_s, memory_limit_mb=memory_limit_mb, freeze=freeze
+        )
 
     # ── the hot path ─────────────────────────────────────────────────────────────────────────
 

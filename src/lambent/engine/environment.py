@@ -27,6 +27,7 @@ from lambent.engine.states import Event, State, advance
 from lambent.engine.verdict import Measured, Verdict, conclude
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.observe.metrics import Metrics
+from lambent.observe.report import Report
 from lambent.observe.timelines import Timeline
 from lambent.runtimes.launch import InvalidEntrypoint
 from lambent.sandbox.spec import Exit, Sandbox
@@ -77,7 +78,7 @@ class Environment:
         """Most memory used, as last measured."""
         self._owner = owner
         self._launcher = launcher
-        self._metrics = metrics
+        self.metrics = metrics
         self._spawn = spawn
         self._clock = launcher.clock
         self._journal = Journal(target, launcher.logs, launcher.clock)
@@ -114,7 +115,7 @@ class Environment:
             self._fail_to_start(SandboxError(f"the host could not start an environment: {error}"))
 
     def _fail_to_start(self, error: LambentError) -> None:
-        self._metrics.count("environments.start_failed")
+        self.metrics.count("environments.start_failed")
         code = getattr(error, "code", type(error).__name__)
         log.error("environment.start_failed", function=self.target.arn, code=code, error=str(error))
         self._lose(error)
@@ -206,14 +207,16 @@ class Environment:
         call.started = clock.monotonic()
         now_ms = clock.time_ms()
         call.deadline_ms = now_ms + timeout_s * 1000
-        self._deadline.arm(timeout_s)
         if self.frozen:
             self._thaw()
-        self._journal.started(call, now_ms)
         if self.state is State.REINIT:
             self._spawn(self._reinit())
         else:
             self._deliver()
+        # The runtime is at work already. What it prints is read in a later turn of the loop, so
+        # START still stands first.
+        self._deadline.arm(timeout_s)
+        self._journal.started(call, now_ms)
 
     async def _reinit(self) -> None:
         try:
@@ -245,8 +248,6 @@ class Environment:
         """End the running invoke."""
         call, self._call = self._call, None
         assert call is not None
-        if self._runtime is not None:
-            self._runtime.pipe.drain(partial=True)
         now = self._clock.monotonic()
         init_ms, self._init_ms = self._init_ms, None
         if now >= self._measure_at and self._sandbox is not None:
@@ -254,8 +255,8 @@ class Environment:
             self.used_mb = self._sandbox.memory_mb()
             self._measure_at = now + MEASURE_EVERY_S
         measured = Measured((now - call.started) * 1000, init_ms, self.used_mb)
-        conclude(call, verdict, measured, self.target, self._journal, self._metrics)
-        self._metrics.timelines.add(
+        conclude(call, verdict, measured, self)
+        self.metrics.timelines.add(
             Timeline(
                 call.invocation.request_id,
                 self.target.function_arn,
@@ -272,6 +273,15 @@ class Environment:
                 init_ms is not None,
             )
         )
+
+    def write_report(self, report: Report) -> None:
+        if self._runtime is not None:
+            self._runtime.pipe.drain(partial=True)
+        self._journal.ended(report)
+
+    @property
+    def log_stream(self) -> str:
+        return self._journal.stream_name
 
     # ── bad ends ─────────────────────────────────────────────────────────────────────────────
 

@@ -1,10 +1,13 @@
 """How an invoke ended, and telling everybody: the log, the metrics, the caller.
 
-An `Environment` decides the verdict; `conclude` writes END and REPORT, counts, and answers. The
-order matters: whoever reads the log after the answer finds the REPORT line there.
+An `Environment` decides the verdict; `conclude` answers, writes END and REPORT, and counts. The
+caller comes first, because the rest needs no waiting for: it happens before the loop turns to
+anything else. Only a caller that wants the log's tail waits for it.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import msgspec
 
@@ -12,7 +15,6 @@ from lambent.control.targets import VersionTarget
 from lambent.cost.billing import billed_ms
 from lambent.engine.call import Call
 from lambent.engine.invocation import Outcome
-from lambent.engine.journal import Journal
 from lambent.observe.metrics import Metrics
 from lambent.observe.report import Report, Status
 
@@ -36,45 +38,60 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     used_mb: int
 
 
+class Witness(Protocol):
+    """What `conclude` needs of an environment."""
+
+    target: VersionTarget
+    metrics: Metrics
+
+    @property
+    def log_stream(self) -> str: ...
+
+    def write_report(self, report: Report) -> None:
+        """All output of the invoke, then END and REPORT."""
+        ...
+
+
 def conclude(
     call: Call,
     verdict: Verdict,
     measured: Measured,
-    target: VersionTarget,
-    journal: Journal,
-    metrics: Metrics,
+    environment: Witness,
 ) -> None:
-    """END and REPORT, then the caller's answer."""
+    """The caller's answer; END and REPORT; the metrics."""
     duration_ms, init_ms, used_mb = measured.duration_ms, measured.init_ms, measured.used_mb
     billed = billed_ms(duration_ms, init_ms)
-    payload = verdict.payload
-    journal.ended(
-        Report(
-            request_id=call.invocation.request_id,
-            duration_ms=duration_ms,
-            billed_ms=billed,
-            memory_mb=target.memory_mb,
-            used_mb=used_mb,
-            init_ms=init_ms,
-            status=verdict.status,
-            error_type=verdict.error_type,
-            trace=call.trace,
-            produced_bytes=len(payload),
-        )
+    target, payload, error = environment.target, verdict.payload, verdict.function_error
+    report = Report(
+        request_id=call.invocation.request_id,
+        duration_ms=duration_ms,
+        billed_ms=billed,
+        memory_mb=target.memory_mb,
+        used_mb=used_mb,
+        init_ms=init_ms,
+        status=verdict.status,
+        error_type=verdict.error_type,
+        trace=call.trace,
+        produced_bytes=len(payload),
     )
-    function_error = verdict.function_error
-    metrics.invocation(target, duration_ms, init_ms, failed=function_error is not None)
+    tail = b""
+    if call.tail is not None:
+        environment.write_report(report)
+        tail = call.tail.text()
     call.finish(
         Outcome(
             payload=payload,
             executed_version=target.version,
-            function_error=function_error,
-            log_tail=b"" if call.tail is None else call.tail.text(),
+            function_error=error,
+            log_tail=tail,
             duration_ms=duration_ms,
             billed_ms=billed,
             init_ms=init_ms,
             memory_used_mb=used_mb,
-            log_stream=journal.stream_name,
+            log_stream=environment.log_stream,
             executed_arn=target.function_arn,
         )
     )
+    if call.tail is None:
+        environment.write_report(report)
+    environment.metrics.invocation(target, duration_ms, init_ms, failed=error is not None)
