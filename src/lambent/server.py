@@ -129,6 +129,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             scaling_rate=settings.scaling_rate,
             idle_s=settings.idle_s,
             memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
+            freeze=settings.freeze,
         )
         stack.push_async_callback(dispatcher.close)
         compiler = BytecodeCompiler(host, planner, clock)
@@ -297,8 +298,8 @@ async def _open_front_door(
     server = Server(handle, tls=tls, clock=clock)
     server.on_too_large = app.too_large
     stack.push_async_callback(server.drain, settings.drain_s)
-    try:
     stack.callback(logs.end_following)
+    try:
         return await server.listen(settings.host, settings.port)
     except OSError as error:
         raise ConfigurationError(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from lambent.cli.options import Options, Verb
+from lambent.cli.options import Family, Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.problem import USAGE, Problem
 
@@ -22,7 +22,7 @@ MASK: Final = "••••"
 _KINDS: Final = {"environment": "variable", "project": "project file", "user": "user file"}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Family, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show the settings of a server that is started here."""

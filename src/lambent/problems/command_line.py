@@ -161,6 +161,18 @@ ENTRIES: Final = (
         "`--bucket NAME` with another name.",
     ),
     Entry(
+        "SHELL_UNKNOWN",
+        "There is no completion for this shell.",
+        "None was named, and `SHELL` is not one of bash, zsh and fish.",
+        "Name one: `lambent completion bash`.",
+    ),
+    Entry(
+        "DOCTOR_FAILED",
+        "`lambent doctor` could not finish its examination.",
+        "Its process ended early; `why` has the last line that it printed.",
+        "Run what `fix` names to see all of it, and please report it.",
+    ),
+    Entry(
         "DEV_NEEDS_SERVER",
         "`lambent dev` was asked to work on AWS.",
         "It brings every save live and follows the logs of a lambent server.",
