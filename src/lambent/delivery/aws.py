@@ -1,7 +1,8 @@
 """Clients for AWS, or for a server that speaks its API: the endpoint is the whole difference.
 
 Everything that talks to Lambda, S3 or IAM gets an `Aws`. On loopback no credentials are needed, so
-a user without ~/.aws can work; `problem` turns what AWS answers into an error with a fix.
+a user without ~/.aws can work; `problem` turns what AWS answers into an error with a fix. boto3 is
+imported when it is used: a verb's `--help`, or a typing error, need not wait for it.
 """
 
 from __future__ import annotations
@@ -10,24 +11,14 @@ import ipaddress
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    ParamValidationError,
-    ProfileNotFound,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
-
 from lambent.delivery.problem import NOT_AUTHORISED, USAGE, Problem
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
 _INVOKE_LIMIT_S = 930  # Lambda's longest function, 900 s, and the way there and back
 _DENIED = frozenset(
@@ -61,6 +52,9 @@ class Aws:
 
     @cached_property
     def session(self) -> boto3.Session:
+        import boto3
+        from botocore.exceptions import ProfileNotFound
+
         local = self.endpoint_url is not None and is_loopback(self.endpoint_url)
         if local:
             # Otherwise a laptop without credentials waits for the instance metadata service.
@@ -98,6 +92,8 @@ class Aws:
     @cached_property
     def functions(self) -> Any:
         """The Lambda client for everything but Invoke."""
+        from botocore.config import Config
+
         config = Config(
             read_timeout=300,
             connect_timeout=5,
@@ -109,6 +105,8 @@ class Aws:
     @cached_property
     def invoker(self) -> Any:
         """The Lambda client for Invoke, which never sends one call twice."""
+        from botocore.config import Config
+
         config = Config(
             read_timeout=_INVOKE_LIMIT_S,
             connect_timeout=5,
@@ -124,6 +122,8 @@ class Aws:
 
 
 def _has_credentials(session: boto3.Session) -> bool:
+    from botocore.exceptions import BotoCoreError
+
     try:
         return session.get_credentials() is not None
     except BotoCoreError:
@@ -132,6 +132,14 @@ def _has_credentials(session: boto3.Session) -> bool:
 
 def problem(error: BotoCoreError | ClientError, aws: Aws) -> Problem:
     """What AWS or the network answered, with what to do about it."""
+    from botocore.exceptions import (
+        ClientError,
+        ConnectionError,  # noqa: A004  botocore's name for it
+        HTTPClientError,
+        NoCredentialsError,
+        ParamValidationError,
+    )
+
     where = aws.endpoint_url or "AWS"
     if isinstance(error, ClientError):
         return _answered(error)
@@ -144,7 +152,7 @@ def problem(error: BotoCoreError | ClientError, aws: Aws) -> Problem:
         )
     if isinstance(error, ParamValidationError):
         return Problem("PARAMETER_INVALID", str(error).replace("\n", " "), exit_code=USAGE)
-    if isinstance(error, (BotoConnectionError, HTTPClientError)):
+    if isinstance(error, (ConnectionError, HTTPClientError)):
         return Problem(
             "SERVER_UNREACHABLE",
             f"nothing answers at {where}",
