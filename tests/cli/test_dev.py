@@ -153,6 +153,10 @@ def test_a_save_is_live_and_nothing_is_left(place, project, terminal):
     dev.until(r'File "handler.py", line 2, in handler')
     dev.press("?")
     dev.until("quit\n")
+    dev.press("l")
+    dev.until(r"\x1b\[2J")
+    dev.press("r")
+    dev.until(r"live +hello")
 
     pid = server_pid(place)
     assert alive(pid)
@@ -193,6 +197,25 @@ def test_files_and_settings_come_and_go(place, project, terminal):
     (project / "parts" / "word.py").unlink()
     dev.until(r"live +hello  parts/word.py")
     assert "No module named" in place.run("invoke", "hello", "--raw").stdout
+    dev.press("q")
+    assert dev.ended() == 0
+
+
+def test_a_model_that_is_missing_is_made_first(place, project, terminal):
+    (project / "train.py").write_text("open('model.txt', 'w').write('trained')\n")
+    (project / "handler.py").write_text(
+        "MODEL = open('model.txt').read()\n\n\ndef handler(event, context):\n    return MODEL\n"
+    )
+    template = (project / "template.yaml").read_text()
+    ours = "Metadata: {lambent: {model: model.txt, train: train.py}}\n"
+    (project / "template.yaml").write_text(ours + template)
+    dev = terminal()
+    dev.until("keys")
+    assert place.run("invoke", "hello", "--raw").stdout == '"trained"'
+    (project / "train.py").write_text("open('model.txt', 'w').write('again')\n")
+    (project / "model.txt").unlink()
+    dev.until("live +hello")
+    assert place.run("invoke", "hello", "--raw").stdout == '"again"'
     dev.press("q")
     assert dev.ended() == 0
 

@@ -55,6 +55,7 @@ class Bench:
     def reload(self, progress: Progress, *, force: bool = False) -> Outcome | None:
         """Send what changed; None when nothing did. `force` sends it in any case."""
         begun_ns = time.time_ns()
+        training.ensure_model(self.plan, progress)  # before the look: the model is to be packed
         changed = self._work.look()
         if not (changed or force):
             return None
@@ -64,7 +65,6 @@ class Bench:
         self._suspect = {fault.name for fault in faults}
         if faults:
             return Outcome(tuple(changed), faults)
-        training.ensure_model(self.plan, progress)
         built = self._work.build(progress)
         if built.sha256 == self._sent and not force:
             return Outcome(tuple(changed), mended=bool(suspect))
