@@ -23,7 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME", help="one measure, for example warm_invoke_p50")
     only = parser.parse_args().only
-    chosen = {n: case for n, case in CASES.items() if not only or only.startswith(n)}
+    chosen = {
+        n: case for n, case in CASES.items() if not only or only.startswith(n) or n.startswith(only)
+    }
     if not chosen:
         print(f"error: no measure is called {only!r}\n  fix   one of: {', '.join(CASES)}")
         return 2

@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What all environments may use together; 0 means 80 % of the machine."""
     state_delay_s: float = 0.3
     """How long Pending and InProgress stay visible at least; 0 makes changes instant."""
+    zipped_limit_mb: int = 50
+    """How large a zip may be in a request. AWS takes 50 MB, and the rest through S3."""
     runtime_block_policy: Literal["enforce", "warn"] = "warn"
     """Whether functions with a runtime that AWS has blocked are refused, as there, or accepted."""
 

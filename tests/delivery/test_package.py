@@ -140,21 +140,19 @@ def test_too_large_unzipped_names_the_largest(
     assert caught.value.why.startswith("largest: model.bin")
 
 
-def test_too_large_to_send_directly_needs_a_bucket(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_large_to_send_directly_needs_a_bucket(project: Path) -> None:
     (project / "model.bin").write_bytes(os.urandom(40_000))
-    monkeypatch.setattr(package, "ZIPPED_LIMIT", 30_000)
     with pytest.raises(Problem) as caught:
-        build(Recipe(project, HERE))
+        build(Recipe(project, HERE, direct_limit=30_000))
     assert caught.value.code == "PACKAGE_NEEDS_BUCKET"
     assert "--bucket" in caught.value.fix
-    built = build(Recipe(project, HERE, bucket_at_hand=True))
+    built = build(Recipe(project, HERE, bucket_at_hand=True, direct_limit=30_000))
     assert not built.direct
+    assert build(Recipe(project, HERE)).direct
 
 
 def test_dependencies_lose_their_bytecode_when_that_makes_it_fit(
-    project: Path, make_wheel: MakeWheel, require: Require, monkeypatch: pytest.MonkeyPatch
+    project: Path, make_wheel: MakeWheel, require: Require
 ) -> None:
     source = "".join(
         f"def function_{i}(argument_{i}): return argument_{i} + {i}\n" for i in range(400)
@@ -164,9 +162,8 @@ def test_dependencies_lose_their_bytecode_when_that_makes_it_fit(
     whole = build(Recipe(project, HERE))
     bare = build(Recipe(project, HERE, bytecode=False))
     limit = (len(whole.data) + len(bare.data)) // 2
-    monkeypatch.setattr(package, "ZIPPED_LIMIT", limit)
-    tight = build(Recipe(project, HERE))
+    tight = build(Recipe(project, HERE, direct_limit=limit))
     assert tight.bytecode == "own"
     assert tight.direct
     assert any("--bucket" in note for note in tight.notes)
-    assert build(Recipe(project, HERE, bucket_at_hand=True)).bytecode == "all"
+    assert build(Recipe(project, HERE, bucket_at_hand=True, direct_limit=limit)).bytecode == "all"

@@ -79,6 +79,9 @@ class App:
         """`operations` None means all that are registered; `pages` are paths beside AWS's API."""
         model = load()
         self._settings = settings
+        # A zip travels as base64, with a little beside it.
+        zip_limit = (settings.zipped_limit_mb << 20) * 4 // 3 + (256 << 10)
+        self._request_limit = max(REQUEST_LIMIT, zip_limit)
         self._clock = clock
         self._services = services
         self._pages = pages or {}
@@ -107,10 +110,10 @@ class App:
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""
         length = exchange.headers.get(b"content-length") or b""
-        if limit == REQUEST_LIMIT:
+        if limit == self._request_limit:
             door = self._door(exchange)
             refusal = RequestEntityTooLarge(
-                f"Request must be smaller than {REQUEST_LIMIT} bytes for the "
+                f"Request must be smaller than {limit} bytes for the "
                 f"{door.match(exchange).operation.name} operation"
             )
             respond(exchange, new_uuid(), door.render(refusal))
@@ -141,7 +144,7 @@ class App:
             respond(exchange, request_id, door.render(error))
             return
         call = _Call(self, request_id, door, match, identity, claim)
-        exchange.read_all(REQUEST_LIMIT, call.on_body)
+        exchange.read_all(self._request_limit, call.on_body)
 
     async def serve(self, exchange: Exchange, call: _Call, body: bytes) -> None:
         """From the body to the answer."""

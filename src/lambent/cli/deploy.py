@@ -19,8 +19,6 @@ from lambent.delivery import package, training, upload
 from lambent.delivery.aws import Aws
 from lambent.delivery.template import FunctionPlan
 
-_LIMIT_MB = package.ZIPPED_LIMIT / 1e6
-
 
 @click.command(cls=Verb)
 @click.argument("functions", nargs=-1)
@@ -106,8 +104,8 @@ def _lines(
     aws: Aws, facts: dict[str, Any], built: package.Package, live: delivery.Deployment
 ) -> list[tuple[str, str]]:
     size = f"zip {len(built.data) / 1e6:.1f} MB, {built.files} files"
-    if len(built.data) > package.ZIPPED_LIMIT / 2:
-        size += f"  (limits: {_LIMIT_MB:.1f} MB directly, "
+    if len(built.data) > built.direct_limit / 2:
+        size += f"  (limits: {built.direct_limit / 1e6:.1f} MB directly, "
         size += f"{built.unzipped / 1e6:.0f} of 262 MB unzipped)"
     lines = [("package", size)]
     if model := facts["model"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lambent.control import answers, concurrency
-from lambent.control.code import ZIPPED_LIMIT
 from lambent.control.functions import TOTAL_CODE_LIMIT
 from lambent.control.names import Scope
 from lambent.control.registry import Registry
@@ -13,9 +12,10 @@ from lambent.store.unpack import UNZIPPED_LIMIT
 class AccountSettings:
     """One account in one region."""
 
-    def __init__(self, registry: Registry, limit: int) -> None:
+    def __init__(self, registry: Registry, limit: int, zipped_limit: int) -> None:
         self._registry = registry
         self._limit = limit
+        self._zipped_limit = zipped_limit
 
     async def get(self, scope: Scope) -> answers.AccountAnswer:
         bundles = list(self._registry.all(scope))
@@ -24,7 +24,7 @@ class AccountSettings:
             account_limit={
                 "TotalCodeSize": TOTAL_CODE_LIMIT,
                 "CodeSizeUnzipped": UNZIPPED_LIMIT,
-                "CodeSizeZipped": ZIPPED_LIMIT,
+                "CodeSizeZipped": self._zipped_limit,
                 "ConcurrentExecutions": self._limit,
                 "UnreservedConcurrentExecutions": (
                     self._limit - concurrency.reserved(self._registry, scope)

@@ -26,7 +26,6 @@ from lambent.store.zip_directory import BadZipError
 
 log = structlog.get_logger("lambent.control")
 
-ZIPPED_LIMIT: Final = 52_428_800
 LINK_S: Final = 600
 """How long a download link is good, as AWS's presigned ones."""
 
@@ -44,10 +43,14 @@ class ObjectSource(Protocol):
 class CodeStore:
     """Packages in, links out."""
 
-    def __init__(self, artifacts: Artifacts, objects: ObjectSource, registry: Registry) -> None:
+    def __init__(
+        self, artifacts: Artifacts, objects: ObjectSource, registry: Registry, zipped_limit: int
+    ) -> None:
         self._artifacts = artifacts
         self._objects = objects
         self._registry = registry
+        self._zipped_limit = zipped_limit
+        """Bytes of a zip in a request."""
 
     async def store(self, scope: Scope, code: FunctionCode) -> Package:
         """Keep and unpack what the request names; the caller is inside `Registry.storing`."""
@@ -57,7 +60,7 @@ class CodeStore:
 
     async def _source(self, scope: Scope, code: FunctionCode) -> bytes | Path:
         if code.zip_file is not None:
-            _check_inline(code, code.zip_file)
+            _check_inline(code, code.zip_file, self._zipped_limit)
             return code.zip_file
         if code.s3_bucket is None or code.s3_key is None:
             raise InvalidParameterValue("Please provide a source for function code.")
@@ -120,10 +123,10 @@ class CodeLinks:
         return hmac.new(self._secret, claim.encode(), hashlib.sha256).hexdigest()
 
 
-def _check_inline(code: FunctionCode, zip_file: bytes) -> None:
+def _check_inline(code: FunctionCode, zip_file: bytes, limit: int) -> None:
     if code.s3_bucket or code.s3_key or code.s3_object_version:
         raise InvalidParameterValue(
             "Please do not provide other FunctionCode parameters when providing a ZipFile."
         )
-    if len(zip_file) >= ZIPPED_LIMIT:
-        raise RequestEntityTooLarge(f"Zipped size must be smaller than {ZIPPED_LIMIT} bytes")
+    if len(zip_file) >= limit:
+        raise RequestEntityTooLarge(f"Zipped size must be smaller than {limit} bytes")

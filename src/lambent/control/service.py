@@ -48,13 +48,15 @@ class Control:
         self._registry = registry = Registry(
             database, artifacts, listener, clock, new_id, settings.state_delay_s
         )
-        code = CodeStore(artifacts, self._objects, registry)
+        code = CodeStore(artifacts, self._objects, registry, settings.zipped_limit_mb << 20)
         self.functions = Functions(registry, code, self._links, runtimes, clock, new_id)
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
         self._open = False
-        self.account_settings = AccountSettings(registry, settings.concurrency_limit)
+        self.account_settings = AccountSettings(
+            registry, settings.concurrency_limit, settings.zipped_limit_mb << 20
+        )
 
     async def open(self) -> None:
         """Load what exists, complete what was interrupted, push all targets to the listener."""

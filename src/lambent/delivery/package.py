@@ -38,7 +38,9 @@ class Recipe:
     dependencies: bool = True
     allow_source: tuple[str, ...] = ()
     bucket_at_hand: bool = False
-    """Whether a zip over 50 MB can be delivered."""
+    """Whether a zip over `direct_limit` can be delivered."""
+    direct_limit: int = ZIPPED_LIMIT
+    """Bytes of zip that the Lambda in question takes in a request: AWS's, or what a server says."""
     fresh: bool = False
     """Ignore cached dependencies."""
 
@@ -55,6 +57,7 @@ class Package:
     notes: tuple[str, ...] = ()
     largest: tuple[tuple[str, int], ...] = field(default=())
     """Top-level names and their unzipped bytes, largest first."""
+    direct_limit: int = ZIPPED_LIMIT
 
     @property
     def sha256(self) -> str:
@@ -67,7 +70,7 @@ class Package:
 
     @property
     def direct(self) -> bool:
-        return len(self.data) < ZIPPED_LIMIT
+        return len(self.data) < self.direct_limit
 
 
 Progress = Callable[[str], None]
@@ -118,6 +121,7 @@ def assemble(
         compiled,
         tuple(notes),
         _largest(list(entries.values())),
+        recipe.direct_limit,
     )
     _check(package, recipe)
     return package
@@ -169,16 +173,17 @@ def installed(
         return store.entries(wanted, platform, compiled=True, fresh=recipe.fresh), True
     progress("reading installed packages" if plain_known else say)
     plain = store.entries(wanted, platform, compiled=False, fresh=recipe.fresh)
-    if not compiled or _zipped(own + plain) >= ZIPPED_LIMIT:
+    if not compiled or _zipped(own + plain) >= recipe.direct_limit:
         return plain, False
     sources = sum(len(entry.data) for entry in plain if entry.name.endswith(".py"))
-    if _zipped(own + plain) + sources * _BYTECODE_TO_SOURCE < ZIPPED_LIMIT:
+    if _zipped(own + plain) + sources * _BYTECODE_TO_SOURCE < recipe.direct_limit:
         progress("compiling bytecode")
         full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
-        if _zipped(own + full) < ZIPPED_LIMIT:
+        if _zipped(own + full) < recipe.direct_limit:
             return full, True
     notes.append(
-        "the dependencies' bytecode is left out to stay under 50 MB; --bucket NAME (S3) keeps it"
+        "the dependencies' bytecode is left out to stay under "
+        f"{recipe.direct_limit >> 20} MB; --bucket NAME (S3) keeps it"
     )
     return plain, False
 
@@ -209,7 +214,8 @@ def _check(package: Package, recipe: Recipe) -> None:
         raise Problem(
             "PACKAGE_NEEDS_BUCKET",
             f"zipped the package is {len(package.data) / 1e6:.1f} MB; "
-            "Lambda takes less than 52.4 MB directly, the rest through S3",
+            f"Lambda takes less than {recipe.direct_limit / 1e6:.1f} MB directly, the rest through S3",
             why=f"largest unzipped: {largest}",
-            fix="--bucket NAME, or bucket: NAME under Metadata: lambent in template.yaml",
+            fix="--bucket NAME, or bucket: NAME under Metadata: lambent in template.yaml; "
+            "a server of your own takes more with LAMBENT_ZIPPED_LIMIT_MB=250",
         )
