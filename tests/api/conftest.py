@@ -18,7 +18,6 @@ import botocore.loaders
 import botocore.model
 import msgspec
 import pytest
-import structlog
 
 from lambent.api import model
 from lambent.api.app import App
@@ -44,13 +43,12 @@ def service():
     return model.load()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def server_log():
+@pytest.fixture(autouse=True)
+def server_log(own_log):
     """The server's own log, as one JSON object a line."""
     stream = io.StringIO()
     configure(stream, pretty=False)
-    yield stream
-    structlog.reset_defaults()
+    return stream
 
 
 class Engine:
