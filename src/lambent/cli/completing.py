@@ -28,7 +28,8 @@ VARIABLE: Final = "_LAMBENT_COMPLETE"
 SHELLS: Final = ("bash", "zsh", "fish")
 _FUNCTIONS: Final = frozenset({"function", "functions"})
 _WITH_VALUE: Final = frozenset({"--profile", "--region", "--endpoint-url"})
-_SERVER_S: Final = 0.5
+_SERVER_S: Final = 2.0
+"""It answers in milliseconds; a busy machine is given a moment."""
 
 Item = CompletionItem[str]
 

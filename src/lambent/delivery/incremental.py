@@ -69,7 +69,9 @@ class Workbench:
         text = wanted.text if wanted else None
         if self._theirs is None or self._theirs[0] != text:
             platform = platforms.of(self.recipe.runtime, self.recipe.architecture)
-            python = interpreters.find(platform.python) if platform else None
+            python = None
+            if platform and self.recipe.bytecode:
+                python = interpreters.find(platform.python)
             theirs, compiled = package.installed(
                 self.recipe, platform, own, python is not None, notes, progress
             )

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lambent.cli import plans
 from lambent.delivery import archive, deploy, interpreters, package, platforms, training, upload
 from lambent.delivery.aws import Aws
 from lambent.delivery.incremental import Workbench
-from lambent.delivery.package import Package, Recipe
+from lambent.delivery.package import Package
 from lambent.delivery.syntax import Checker, Fault
 from lambent.delivery.template import FunctionPlan
 
@@ -40,7 +41,7 @@ class Bench:
     def __init__(self, aws: Aws, plan: FunctionPlan, extra: tuple[archive.Entry, ...] = ()) -> None:
         self._aws = aws
         self.plan = plan
-        self._work = Workbench(_recipe(plan), extra)
+        self._work = Workbench(plans.recipe(aws, plan, fresh=False), extra)
         platform = platforms.of(plan.runtime, plan.architecture)
         self._checker = Checker(interpreters.find(platform.python)) if platform else None
         self._sent: str | None = None
@@ -103,16 +104,6 @@ class Bench:
             self._checker.close()
 
 
-def _recipe(plan: FunctionPlan) -> Recipe:
-    return package.Recipe(
-        plan.folder,
-        plan.runtime,
-        plan.architecture,
-        allow_source=tuple(plan.extras.allow_source),
-        bucket_at_hand=plan.extras.bucket is not None,
-    )
-
-
 def restore(aws: Aws, plan: FunctionPlan, progress: Progress) -> None:
     """Give the function back what its template says, after a session that had added to it."""
-    deploy.bring(aws, plan, package.build(_recipe(plan)), progress=progress)
+    deploy.bring(aws, plan, package.build(plans.recipe(aws, plan, fresh=False)), progress=progress)
