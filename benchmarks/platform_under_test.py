@@ -34,11 +34,8 @@ def archive(files: dict[str, str]) -> bytes:
 class Platform:
     """A running server; `deploy` functions, then point a client at `port`."""
 
-    def __init__(
-        self, process: subprocess.Popen[str], ready: dict[str, Any], log_file: Path
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any]) -> None:
         self.process = process
-        self.log_file = log_file
         self.url: str = ready["url"]
         self.port = int(self.url.rsplit(":", 1)[1])
         self.client = boto3.client(
@@ -49,14 +46,6 @@ class Platform:
             aws_secret_access_key="bench",
             config=Config(retries={"max_attempts": 0}, read_timeout=120),
         )
-
-    def until_logged(self, event: str, seconds: float = 180) -> None:
-        """Wait until the server's log has an event."""
-        end = time.monotonic() + seconds
-        while event not in self.log_file.read_text():
-            if time.monotonic() > end:
-                raise RuntimeError(f"the server did not log {event!r} within {seconds:.0f} s")
-            time.sleep(0.2)
 
     @property
     def pid(self) -> int:
@@ -132,7 +121,7 @@ def platform(**settings: str) -> Iterator[Platform]:
             if not line:
                 text = (Path(data_dir) / "server.log").read_text()
                 raise RuntimeError(f"the server did not start:\n{text}")
-            yield Platform(process, json.loads(line), Path(data_dir) / "server.log")
+            yield Platform(process, json.loads(line))
         finally:
             process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
