@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,23 +88,25 @@ class Screen:
 
 def _read_screen(ours: int, keys: str, until: str) -> str:
     """Until the other side is closed; a terminal says so with EIO."""
-    seen = b""
-    while select.select([ours], [], [], 100)[0]:
+    seen, typed, give_up = b"", False, time.monotonic() + 100
+    while time.monotonic() < give_up:
+        if not select.select([ours], [], [], 3)[0]:
+            # An interrupt between Python's last look for one and the read of a line is seen only
+            # when the next key comes, so a user would press it again.
+            if typed and keys == "\x03":
+                os.write(ours, keys.encode())
+            continue
         try:
             part = os.read(ours, 65536)
         except OSError as error:
             if error.errno == errno.EIO:
-                break
+                return seen.decode(errors="replace")
             raise
-        if not part:
-            break
         seen += part
-        if keys and until.encode() in seen:
+        if keys and not typed and until.encode() in seen:
             os.write(ours, keys.encode())
-            keys = ""
-    else:
-        raise AssertionError(f"the terminal was quiet for too long after {seen!r}")
-    return seen.decode(errors="replace")
+            typed = True
+    raise AssertionError(f"the command did not end after {seen!r}")
 
 
 def free_port() -> int:

@@ -1,6 +1,9 @@
 import json
 
+import pytest
 
+
+@pytest.mark.slow  # eight commands, each a process
 def test_set_makes_moves_and_splits(live, make) -> None:
     folder = make("split")
     (folder / "handler.py").write_text("def handler(event, context):\n    return 2\n")

@@ -1,6 +1,9 @@
 import json
 
+import pytest
 
+
+@pytest.mark.slow  # eight commands, each a process
 def test_nothing_new_code_and_new_settings(live, make) -> None:
     folder = make("changing")
 

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 
 def test_ls_and_show_have_stable_shapes(live) -> None:
     found = json.loads(live.run("fn", "ls").stdout)["functions"]
@@ -17,6 +19,7 @@ def test_ls_and_show_have_stable_shapes(live) -> None:
     assert (shown["state"], shown["log_group"]) == ("Active", "/aws/lambda/live")
 
 
+@pytest.mark.slow  # a function of its own
 def test_variables_are_named_and_not_shown(live, make) -> None:
     folder = make("secretive")
     live.run("deploy", "-e", "TOKEN=swordfish", cwd=folder)

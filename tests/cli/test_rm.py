@@ -1,10 +1,13 @@
 import json
 
+import pytest
+
 
 def exists(place, name: str) -> bool:
     return place.run("fn", "show", name).returncode == 0
 
 
+@pytest.mark.slow  # a function of its own, and many processes
 def test_piped_it_needs_a_yes(live, make) -> None:
     make("doomed")
     done = live.run("rm", "doomed")
@@ -23,6 +26,7 @@ def test_piped_it_needs_a_yes(live, make) -> None:
     assert not exists(live, "doomed")
 
 
+@pytest.mark.slow  # a function of its own, and many processes
 def test_on_a_terminal_it_asks(live, make) -> None:
     folder = make("asked")
     no = live.on_terminal("rm", cwd=folder, keys="n\r", until="[y/N]")

@@ -19,6 +19,7 @@ def served(live) -> int:
     return json.loads(answer.stdout)["payload"]
 
 
+@pytest.mark.slow  # seven commands, each a process
 def test_to_the_version_before_then_to_one_that_is_named(live, three) -> None:
     facts = json.loads(live.run("rollback", cwd=three).stdout)
     assert facts == {
