@@ -18,13 +18,11 @@ from lambent.delivery.template import FunctionPlan
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
-    del os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"]
 
 
 @pytest.fixture

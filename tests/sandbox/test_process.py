@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -141,7 +142,9 @@ def test_memory_is_told(plain_world):
         async with world.sandbox(memory_mb=512) as sandbox:
             code = "x = bytearray(b'x' * 100_000_000)"
             assert (await world.run(sandbox, world.python, "-c", code))[0] == Exit(0)
-            assert 95 <= sandbox.memory_mb() <= 400
+            # The kernel counts the memory of the process that spawned it too, where that is more.
+            own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            assert 95 <= sandbox.memory_mb() <= max(400, own_mb + 1)
 
     world.go(main())
 
