@@ -1,7 +1,8 @@
-"""The one bounded pool on which models and decoders run, so that the event loop never blocks.
+"""The bounded pools on which everything that blocks runs, so that the event loop never does.
 
-It is made on first use and forgotten in a forked child: a process that was forked after Init has
-the parent's memory but none of its threads. Everything that blocks calls `run`.
+`run` is for models and decoders: about one thread per core. `wait` is for sockets: many threads that
+mostly sleep, so that a slow image server cannot keep a model waiting. Both are made on first use and
+forgotten in a copied process, which has its parent's memory but none of its threads.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
+
+from lambent_inference.renewal import on_renewal
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_pool: ThreadPoolExecutor | None = None
+SOCKETS: Final = 32
+_pools: dict[str, ThreadPoolExecutor] = {}
 
 
 def threads() -> int:
@@ -25,22 +29,21 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-def pool() -> ThreadPoolExecutor:
-    global _pool  # noqa: PLW0603 - one per process, and a fork must be able to forget it
-    if _pool is None:
-        _pool = ThreadPoolExecutor(threads(), thread_name_prefix="lambent-work")
-    return _pool
-
-
 async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of a blocking call, made on the pool."""
-    call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(pool(), call)
+    """The result of a call that computes."""
+    return await _on("lambent-work", threads(), functools.partial(function, *args, **kwargs))
 
 
-def _forget() -> None:
-    global _pool  # noqa: PLW0603 - see above
-    _pool = None
+async def wait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a call that waits for somebody else."""
+    return await _on("lambent-wait", SOCKETS, functools.partial(function, *args, **kwargs))
 
 
-os.register_at_fork(after_in_child=_forget)
+async def _on(name: str, size: int, call: Callable[[], T]) -> T:
+    if name not in _pools:
+        _pools[name] = ThreadPoolExecutor(size, thread_name_prefix=name)
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_pools[name], context.run, call)
+
+
+on_renewal(_pools.clear)

@@ -4,6 +4,10 @@ Routes parse a request, decode its images and call `Manager.infer` with one of t
 below; the answers are plain values that `routes/shapes.py` alone turns into JSON. Values are frozen
 and say nothing of HTTP. numpy is named for its types only: importing this module is cheap.
 
+`models/manager.py` has `make(settings: Settings) -> Manager`, which the app calls on the first use of
+a model; making it must not import numpy or onnxruntime. `aws.py` signs and sends S3 requests and
+`security.py` fetches URLs, for registries as for images.
+
 Images arrive decoded: RGB, orientation applied unless the request switched that off (`images.py`).
 Coordinates in answers are pixels of that image. Errors are those of `errors.py`.
 """
@@ -301,6 +305,14 @@ class Load:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What `Manager.add` returns; `load` is None where the model was there already."""
+
+    model: Description
+    load: Load | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one call of `Manager.infer` returns."""
@@ -322,8 +334,8 @@ class Manager(Protocol):
 
     async def add(
         self, model_id: str, *, api_key: str | None = None, model_type: str | None = None
-    ) -> Description:
-        """Load it now. Idempotent."""
+    ) -> Loaded:
+        """Load it now. Idempotent, and cheap where it is loaded: the legacy route asks every time."""
         ...
 
     async def remove(self, model_id: str) -> None:

@@ -1,0 +1,116 @@
+"""What every answer has in common: its id and headers, a body's limit, compression, 500s without traces.
+
+An ASGI middleware around the routes. Answers here are never streamed (a function's cannot be, with
+Mangum), so the body is held, compressed if that is asked for, and sent in one piece.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import re
+import sys
+import time
+import uuid
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lambent_inference import __version__
+from lambent_inference.record import Record
+from lambent_inference.service import Service
+
+log = logging.getLogger("lambent_inference")
+
+COMPRESS_FROM_BYTES: Final = 1024
+COMPRESSIBLE: Final = ("application/json", "text/")
+REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+INTERNAL: Final = b'{"message":"Internal error."}'
+ENGINE: Final = f"lambent-inference/{__version__}"
+
+
+class Edge:
+    """The outermost layer of ours; only Starlette's own error page is outside."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        record = scope["lambent"] = Record(_request_id(headers.get("x-request-id")))
+        answer = _Answer()
+        try:
+            await self.app(scope, receive, answer.take)
+        except Exception:
+            # The trace goes to the log; to the client only that it is our fault.
+            log.exception("request %s failed", record.request_id)
+            answer = _Answer.internal()
+        await answer.send(send, record, gzipped="gzip" in headers.get("accept-encoding", ""))
+        route = getattr(scope.get("route"), "path", "other")
+        self.service.metrics.requests[route, answer.status] += 1
+        if self.service.settings.api_logging_enabled:
+            _write_line(scope, record, answer.status, time.perf_counter() - began)
+
+
+class _Answer:
+    """An answer as the app makes it, until it is whole."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers = MutableHeaders()
+        self.body = bytearray()
+
+    @classmethod
+    def internal(cls) -> _Answer:
+        answer = cls()
+        answer.headers["content-type"] = "application/json"
+        answer.body += INTERNAL
+        return answer
+
+    async def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = MutableHeaders(raw=list(message["headers"]))
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+
+    async def send(self, send: Send, record: Record, *, gzipped: bool) -> None:
+        self.headers["x-request-id"] = record.request_id
+        self.headers["x-inference-engine"] = ENGINE
+        for name, value in record.headers():
+            self.headers[name] = value
+        body = bytes(self.body)
+        kind = self.headers.get("content-type", "")
+        if kind.startswith(COMPRESSIBLE) and "content-encoding" not in self.headers:
+            self.headers.add_vary_header("Accept-Encoding")
+            if gzipped and len(body) >= COMPRESS_FROM_BYTES:
+                body = gzip.compress(body, compresslevel=5, mtime=0)
+                self.headers["content-encoding"] = "gzip"
+        self.headers["content-length"] = str(len(body))
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers.raw}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+
+def _request_id(given: str | None) -> str:
+    return given if given and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _write_line(scope: Scope, record: Record, status: int, seconds: float) -> None:
+    """Without the query: keys travel there."""
+    line = {
+        "event": "request",
+        "request_id": record.request_id,
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+    }
+    sys.stderr.write(json.dumps(line) + "\n")

@@ -1,0 +1,1 @@
+"""Lambda events by kind: `http.py` for requests in every dress, `records.py` for images in storage."""

@@ -1,0 +1,84 @@
+"""Lambda's entry point, `lambent_inference.handler.handler`: any event → what answers it.
+
+Requests go through Mangum into the app; storage and queue records to `events/records.py`; warm-up
+pings end here. Importing this module is Init: settings are read, the app is built, and models that
+the owner named are loaded for as long as Init allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any, Final
+
+from mangum import Mangum
+
+from lambent_inference.app import create_app
+from lambent_inference.events import http
+from lambent_inference.renewal import on_renewal
+from lambent_inference.service import Service
+from lambent_inference.settings import Settings, load
+
+log = logging.getLogger("lambent_inference")
+
+WARM: Final = {"statusCode": 200, "body": "warm"}
+
+
+class Handler:
+    """Answers events on one event loop, which a copied process replaces."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.service = Service(settings)
+        self._loop = asyncio.new_event_loop()
+        self._old: list[asyncio.AbstractEventLoop] = []
+        asyncio.set_event_loop(self._loop)
+        on_renewal(self.renew)
+        self.asgi = Mangum(create_app(self.service), lifespan="off")
+        if not self.service.ready:
+            self._loop.run_until_complete(self.service.preload())
+
+    def renew(self) -> None:
+        """A new event loop. The old one is kept: closing it would disturb those who share it."""
+        self._old.append(self._loop)
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+
+    def close(self) -> None:
+        for loop in (self._loop, *self._old):
+            loop.close()
+
+    def __call__(self, event: Any, context: Any = None) -> Any:
+        if not isinstance(event, dict):
+            raise TypeError(f"an event is a JSON object, not {type(event).__name__}")
+        if is_ping(event):
+            return WARM
+        if http.is_request(event):
+            return self._answer(event, context)
+        raise ValueError(
+            "This event is none that the inference server knows. Send a request "
+            '({"httpMethod": "GET", "path": "/info"}), or S3, SQS or EventBridge records.'
+        )
+
+    def _answer(self, event: dict[str, Any], context: Any) -> Any:
+        try:
+            event = http.normal(event, self.service.settings.api_gateway_base_path)
+        except ValueError as error:
+            body = json.dumps({"message": str(error)})
+            return {
+                "statusCode": 400,
+                "headers": {"content-type": "application/json"},
+                "body": body,
+            }
+        asyncio.set_event_loop(self._loop)
+        return self.asgi(event, context)
+
+
+def is_ping(event: dict[str, Any]) -> bool:
+    """A warm-up: our own, or a schedule's event, which carries nothing to work on."""
+    return "_warmup" in event or (
+        event.get("source") == "aws.events" and event.get("detail-type") == "Scheduled Event"
+    )
+
+
+handler = Handler(load())

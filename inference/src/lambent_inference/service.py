@@ -1,0 +1,69 @@
+"""What the routes share: settings, the models, what was counted. One per app, none per request.
+
+Models are made on first use, so that `/info` needs neither numpy nor onnxruntime. Preloading runs
+here too: in Init on Lambda (`handler.py`), at startup under uvicorn (`app.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from typing import cast
+
+from lambent_inference.errors import InferenceError
+from lambent_inference.metrics import Metrics
+from lambent_inference.models.contract import Manager
+from lambent_inference.settings import Settings
+
+log = logging.getLogger("lambent_inference")
+
+
+def make_manager(settings: Settings) -> Manager:
+    # Looked up late: the models' half imports numpy, and a function that only answers /info must not.
+    module = importlib.import_module("lambent_inference.models.manager")
+    return cast(Manager, module.make(settings))
+
+
+class Service:
+    """`make` brings another holder of models; tests of shapes bring one with known answers."""
+
+    def __init__(
+        self, settings: Settings, make: Callable[[Settings], Manager] = make_manager
+    ) -> None:
+        self.settings = settings
+        self.server_id = settings.inference_server_id or uuid.uuid4().hex[:12]
+        self.metrics = Metrics()
+        self.ready = not (settings.preload_models or settings.pinned_models)
+        self._make = make
+        self._models: Manager | None = None
+
+    @property
+    def models(self) -> Manager:
+        if self._models is None:
+            self._models = self._make(self.settings)
+        return self._models
+
+    @property
+    def made(self) -> bool:
+        """Whether any model was asked for yet."""
+        return self._models is not None
+
+    async def preload(self) -> None:
+        """Load what the owner named, within the time of Init; the rest is loaded when asked for."""
+        end = time.monotonic() + self.settings.preload_budget_s
+        for model_id in dict.fromkeys(
+            (*self.settings.pinned_models, *self.settings.preload_models)
+        ):
+            try:
+                async with asyncio.timeout(end - time.monotonic()):
+                    await self.models.add(model_id, api_key=self.settings.roboflow_api_key)
+            except TimeoutError:
+                log.warning("preloading stopped at %s: its time is used up", model_id)
+                break
+            except InferenceError as error:
+                log.warning("%s cannot be preloaded: %s", model_id, error)
+        self.ready = True

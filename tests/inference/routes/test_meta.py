@@ -1,0 +1,92 @@
+"""What needs no model: the server's own routes, and paths that are not there."""
+
+import re
+
+import pytest
+
+from lambent_inference import __version__
+
+
+def test_info(client):
+    answer = client(INFERENCE_SERVER_ID="mine").get("/info")
+    assert answer.status == 200
+    assert answer.json() == {
+        "name": "Roboflow Inference Server",
+        "version": __version__,
+        "uuid": "mine",
+        "server": "lambent-inference",
+        "device": "cpu",
+    }
+
+
+def test_every_answer_has_an_id_of_its_own_or_the_one_it_was_given(client):
+    server = client()
+    first, second = server.get("/info"), server.get("/healthz")
+    assert re.fullmatch("[0-9a-f]{32}", first.headers["x-request-id"])
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    given = server.send("GET", "/nowhere", headers={"x-request-id": "mine-1"})
+    assert (given.status, given.headers["x-request-id"]) == (404, "mine-1")
+    for unsafe in ("a b", "x" * 129, "é"):
+        assert (
+            server.send("GET", "/info", headers={"x-request-id": unsafe}).headers["x-request-id"]
+            != unsafe
+        )
+
+
+def test_health_and_readiness(client):
+    server = client()
+    assert server.get("/healthz").json() == {"status": "healthy"}
+    assert server.get("/readiness").json() == {"status": "ready"}
+
+
+def test_metrics_count_by_route_and_status(client):
+    server = client()
+    server.get("/info")
+    server.get("/info")
+    line = 'lambent_inference_requests_total{route="/info",status="200"} 2'
+    assert line in server.get("/metrics").text.splitlines()
+
+
+def test_what_is_not_there(client):
+    server = client()
+    page = server.get("/nowhere/at/all/<script>")
+    assert page.status == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script>" not in page.text
+    post = server.post("/nowhere", {})
+    assert (post.status, post.json()) == (405, {"detail": "Method Not Allowed"})
+
+
+def test_the_description_is_whole(client):
+    paths = client().get("/openapi.json").json()["paths"]
+    assert {"/info", "/healthz", "/readiness", "/metrics", "/model/add"} <= set(paths)
+    assert client().get("/docs").status == 200
+
+
+@pytest.mark.parametrize("path", ["/ocr/trocr", "/sam2/embed_image", "/infer/lmm/florence/1"])
+def test_what_is_off_names_its_switch(client, path):
+    answer = client().post(path, {})
+    assert answer.status == 404
+    assert answer.json()["switch"].endswith("_ENABLED")
+    assert answer.json()["switch"] in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/workflows/run", "/infer/workflows", "/infer/workflows/a/b", "/mine/workflows/w"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_workflows_say_that_they_are_not_in_this_version(client, path, method):
+    answer = client().send(method, path)
+    assert (answer.status, answer.json()) == (
+        404,
+        {"message": "Workflows are not in this version of the server."},
+    )
+
+
+def test_a_wrong_body_is_echoed_without_keys_and_without_pictures(client):
+    answer = client().post("/model/add", {"api_key": "secret", "picture": "x" * 10_000})
+    assert answer.status == 422
+    (detail,) = answer.json()["detail"]
+    assert (detail["type"], detail["loc"]) == ("missing", ["body", "model_id"])
+    assert "secret" not in answer.text
+    assert len(answer.text) < 1000
