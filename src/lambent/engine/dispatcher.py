@@ -24,6 +24,7 @@ from lambent.errors import LambentError, TooManyRequests
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
+from lambent.observe.trace_header import new_trace
 
 
 class Dispatcher:
@@ -70,7 +71,9 @@ class Dispatcher:
             self._metrics.throttle(target)
             raise
         arn = route.arns.get(qualifier) or _arn(route, qualifier)
-        trace = invocation.trace_header or _new_trace(invocation.request_id, self._clock)
+        trace = (
+            invocation.trace_header or new_trace(invocation.request_id, self._clock.time_ms())[0]
+        )
         call = Call(invocation, arn, trace, concurrency)
         call.admitted = self._clock.monotonic()
         try:
@@ -238,10 +241,3 @@ class Dispatcher:
 def _arn(route: Route, qualifier: str | None) -> str:
     arn = route.arns[qualifier] = f"{route.targets.arn}:{qualifier}"
     return arn
-
-
-def _new_trace(request_id: str, clock: Clock) -> str:
-    """A trace header for a call that came without one; not sampled."""
-    digits = request_id.replace("-", "")
-    seconds = clock.time_ms() // 1000
-    return f"Root=1-{seconds:08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"

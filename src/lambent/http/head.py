@@ -41,6 +41,7 @@ class Head:
         "keep_alive",
         "length",
         "method",
+        "original",
         "path",
         "query",
         "target",
@@ -61,6 +62,21 @@ class Head:
     """The client waits for `100 Continue` before it sends the body."""
     length: int
     """Of the body in bytes, or `CHUNKED`."""
+    original: Original
+    """The same for every request of a connection that repeats these bytes."""
+
+
+class Original:
+    """What a handler concluded from a head alone, for the requests that repeat its bytes.
+
+    A client in a loop sends one head again and again; whoever judged it keeps the judgement here
+    instead of coming to it anew. `conclusion` is whatever that handler put there.
+    """
+
+    __slots__ = ("conclusion",)
+
+    def __init__(self) -> None:
+        self.conclusion: object = None
 
 
 _MAX_REPEATED_BYTES = 2_048
@@ -80,6 +96,7 @@ class HeadReader:
         last = self._head
         if raw != self._raw:
             self._raw = b""
+            last.original = Original()
             read_head(last, raw, limits)
             if len(raw) <= _MAX_REPEATED_BYTES:
                 self._raw = raw
@@ -92,6 +109,7 @@ class HeadReader:
         head.keep_alive = last.keep_alive
         head.expects = last.expects
         head.length = last.length
+        head.original = last.original
 
 
 class _Silent:

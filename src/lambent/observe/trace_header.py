@@ -1,4 +1,7 @@
-"""X-Amzn-Trace-Id, as far as a log needs it: `Root=1-…;Parent=…;Sampled=1`."""
+"""X-Amzn-Trace-Id: made for calls that came without one, read as far as a log needs it.
+
+`Root=1-…;Parent=…;Sampled=1` (AWS X-Ray developer guide, "Tracing header").
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,13 @@ class TraceHeader(NamedTuple):
             parent if _SAFE.fullmatch(parent) else "",
             sampled,
         )
+
+
+def new_trace(request_id: str, time_ms: int) -> tuple[str, bytes]:
+    """For a call that came without one, not sampled: the function's header, and the answer's.
+
+    The ids are the request's own digits, so that a trace can be found from its request.
+    """
+    digits = request_id.replace("-", "")
+    root = f"Root=1-{time_ms // 1000:08x}-{digits[:24]}"
+    return f"{root};Parent={digits[16:]};Sampled=0", f"{root};Sampled=0".encode()

@@ -31,6 +31,7 @@ from lambent.control.names import FunctionRef, Scope, resolve
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import InvalidRequestContent, LambentError, RequestTooLarge
 from lambent.http.exchange import Exchange
+from lambent.observe.trace_header import new_trace
 
 PREFIX: Final = "/2015-03-31/functions/"
 SUFFIX: Final = "/invocations"
@@ -74,15 +75,20 @@ class Invoker:
     def begin(self, exchange: Exchange) -> None:
         """Judge the head and read the body; every answer, refusals too, goes out by `exchange`."""
         request_id = new_uuid()
-        try:
-            call = self._call(exchange, request_id)
-        except LambentError as error:
-            respond_error(exchange, request_id, error)
-            return
-        limit = EVENT_LIMIT if call.kind == b"Event" else SYNC_LIMIT
-        exchange.read_all(limit, call.on_body)
+        head = exchange.original.conclusion
+        claim = None
+        if type(head) is not _Judged:
+            try:
+                head, claim = self._judge(exchange)
+            except LambentError as error:
+                respond_error(exchange, request_id, error)
+                return
+            if claim is None:
+                exchange.original.conclusion = head
+        exchange.read_all(head.limit, _Call(self, exchange, request_id, head, claim).on_body)
 
-    def _call(self, exchange: Exchange, request_id: str) -> _Call:
+    def _judge(self, exchange: Exchange) -> tuple[_Judged, Claim | None]:
+        """All that the head alone decides; a claim is good for one request only."""
         get = exchange.headers.get
         claim = None
         if self.authenticator.verifies:
@@ -97,18 +103,18 @@ class Invoker:
             self._validate(exchange)
         where = (exchange.path, exchange.query, identity.account, identity.region)
         function = self._functions.get(where) or self._function(exchange, where)
-        call = _Call(self, exchange, request_id, identity, function, kind, claim)
-        call.want_tail = log_type == b"Tail"
-        context = get(b"x-amz-client-context")
-        if context is not None:
-            call.client_context = _client_context(context)
-        trace = get(b"x-amzn-trace-id")
-        call.trace, call.answered_trace = (
-            _callers_trace(trace) if trace else _new_trace(request_id, self.clock)
+        context, trace = get(b"x-amz-client-context"), get(b"x-amzn-trace-id")
+        head = _Judged(
+            identity=identity,
+            function=function,
+            kind=kind,
+            limit=EVENT_LIMIT if kind == b"Event" else SYNC_LIMIT,
+            want_tail=log_type == b"Tail",
+            client_context=None if context is None else _client_context(context),
+            traces=_callers_trace(trace) if trace else None,
+            tenant_id=tenant.decode("latin-1") if tenant else "",
         )
-        if tenant:
-            call.tenant_id = tenant.decode("latin-1")
-        return call
+        return head, claim
 
     def _function(self, exchange: Exchange, where: _Where) -> FunctionRef:
         """Which function, for a path and a caller that are new; raises when none is meant.
@@ -133,23 +139,33 @@ class Invoker:
         validate(match.operation, parse(match, exchange.headers.get, b""))
 
 
+class _Judged(msgspec.Struct, frozen=True):
+    """What a head says of every invoke that it begins."""
+
+    identity: Identity
+    function: FunctionRef
+    kind: bytes | None
+    limit: int
+    """Bytes of the payload."""
+    want_tail: bool
+    client_context: bytes | None
+    traces: tuple[str, bytes] | None
+    """The caller's header and the answer's; None makes new ones."""
+    tenant_id: str
+
+
 class _Call:
     """One invoke, from its head to its answer."""
 
     __slots__ = (
+        "_answered_trace",
         "_claim",
         "_exchange",
-        "_function",
-        "_identity",
+        "_head",
         "_invocation",
         "_invoker",
         "_request_id",
-        "answered_trace",
-        "client_context",
-        "kind",
-        "tenant_id",
-        "trace",
-        "want_tail",
+        "_trace",
     )
 
     def __init__(
@@ -157,24 +173,18 @@ class _Call:
         invoker: Invoker,
         exchange: Exchange,
         request_id: str,
-        identity: Identity,
-        function: FunctionRef,
-        kind: bytes | None,
+        head: _Judged,
         claim: Claim | None,
     ) -> None:
         self._invoker = invoker
         self._exchange = exchange
         self._request_id = request_id
-        self._identity = identity
-        self._function = function
+        self._head = head
         self._claim = claim
         self._invocation: Invocation | None = None
-        self.kind = kind
-        self.want_tail = False
-        self.client_context: bytes | None = None
-        self.trace = ""
-        self.answered_trace = b""
-        self.tenant_id = ""
+        self._trace, self._answered_trace = head.traces or new_trace(
+            request_id, invoker.clock.time_ms()
+        )
 
     def on_body(self, exchange: Exchange, body: bytes) -> None:
         claim = self._claim
@@ -202,12 +212,13 @@ class _Call:
         self._run(body)
 
     def _run(self, body: bytes) -> None:
+        kind = self._head.kind
         try:
             if body:
                 jackson.check(body)
-            if self.kind is None or self.kind == b"RequestResponse":
+            if kind is None or kind == b"RequestResponse":
                 self._invoke(body or b"{}")
-            elif self.kind == b"Event":
+            elif kind == b"Event":
                 self._exchange.spawn(self._accept(body or b"{}"))
             else:
                 self._resolve()
@@ -216,78 +227,76 @@ class _Call:
             self.on_failed(error)
 
     def _invoke(self, payload: bytes) -> None:
+        head = self._head
+        identity, function = head.identity, head.function
         invocation = self._invocation = Invocation(
             self._request_id,
-            self._identity.account,
-            self._identity.region,
-            self._function.name,
-            self._function.qualifier,
+            identity.account,
+            identity.region,
+            function.name,
+            function.qualifier,
             payload,
             self.on_done,
             self.on_failed,
-            self.client_context,
-            self.trace,
-            self.want_tail,
+            head.client_context,
+            self._trace,
+            head.want_tail,
             "sync",
-            self.tenant_id,
+            head.tenant_id,
         )
         self._exchange.on_gone = self.on_gone
         self._invoker.dispatcher.invoke(invocation)
 
     async def _accept(self, payload: bytes) -> None:
         """202 once the event is on disk."""
+        head = self._head
         try:
             self._resolve()
             await self._invoker.events.accept(
-                account=self._identity.account,
-                region=self._identity.region,
-                name=self._function.name,
-                qualifier=self._function.qualifier,
+                account=head.identity.account,
+                region=head.identity.region,
+                name=head.function.name,
+                qualifier=head.function.qualifier,
                 payload=payload,
                 request_id=self._request_id,
-                trace_header=self.trace,
+                trace_header=self._trace,
             )
         except LambentError as error:
             self.on_failed(error)
             return
-        headers = [self._request_id_header(), (b"X-Amzn-Trace-Id", self.answered_trace)]
+        headers = [self._request_id_header(), (b"X-Amzn-Trace-Id", self._answered_trace)]
         self._exchange.respond(202, headers, b"")
 
     def _resolve(self) -> None:
         """Raises as an invoke would for what does not exist or is not ready."""
+        identity, function = self._head.identity, self._head.function
         self._invoker.dispatcher.resolve(
-            self._identity.account,
-            self._identity.region,
-            self._function.name,
-            self._function.qualifier,
+            identity.account, identity.region, function.name, function.qualifier
         )
 
     def on_done(self, outcome: Outcome) -> None:
-        exchange = self._release()
+        exchange = self._exchange
+        exchange.on_gone = self._invocation = None  # they hold each other: no work for gc
         headers = [
             _JSON,
-            self._request_id_header(),
+            (b"x-amzn-RequestId", self._request_id.encode()),
             (b"X-Amz-Executed-Version", outcome.executed_version.encode()),
-            (b"X-Amzn-Trace-Id", self.answered_trace),
+            (b"X-Amzn-Trace-Id", self._answered_trace),
         ]
         if outcome.function_error is not None:
             headers.append((b"X-Amz-Function-Error", outcome.function_error.encode()))
-        if self.want_tail:
+        if self._head.want_tail:
             headers.append((b"X-Amz-Log-Result", base64.b64encode(outcome.log_tail)))
         exchange.respond(200, headers, outcome.payload)
 
     def on_failed(self, error: LambentError) -> None:
-        respond_error(self._release(), self._request_id, error)
+        exchange = self._exchange
+        exchange.on_gone = self._invocation = None
+        respond_error(exchange, self._request_id, error)
 
     def on_gone(self) -> None:
         if self._invocation is not None:
             self._invocation.cancelled = True
-
-    def _release(self) -> Exchange:
-        """Unties the exchange, the invocation and this, which hold each other: no work for gc."""
-        self._exchange.on_gone = None
-        self._invocation = None
-        return self._exchange
 
     def _request_id_header(self) -> tuple[bytes, bytes]:
         return b"x-amzn-RequestId", self._request_id.encode()
@@ -320,13 +329,6 @@ def _client_context(encoded: bytes) -> bytes:
             "Client context must be a valid Base64-encoded JSON object."
         ) from None
     return decoded
-
-
-def _new_trace(request_id: str, clock: Clock) -> tuple[str, bytes]:
-    """For a call that came without one: the header for the function, and the answer's."""
-    digits = request_id.replace("-", "")
-    root = f"Root=1-{clock.time_ms() // 1000:08x}-{digits[:24]}"
-    return f"{root};Parent={digits[16:]};Sampled=0", f"{root};Sampled=0".encode()
 
 
 def _callers_trace(header: bytes) -> tuple[str, bytes]:
