@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.cases import CASES, Result
 
 RESULTS = Path(__file__).parent / "results.json"
+HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 
 
 def main() -> int:
@@ -58,6 +59,8 @@ def _write(results: list[Result]) -> None:
         "processor": platform.machine(),
         "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
+        # Decides what a wake-up costs on a virtual machine; `lambent doctor` tells of it.
+        "guest_halt_poll_ns": int(HALT_POLL.read_text()) if HALT_POLL.exists() else None,
     }
     document = {"machine": machine, "results": list(rows.values())}
     RESULTS.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

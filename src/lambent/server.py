@@ -40,7 +40,6 @@ from lambent.engine.launcher import Launcher
 from lambent.errors import ConfigurationError, LambentError, SandboxError
 from lambent.events.policy import EventPolicy
 from lambent.events.queue import EventQueue
-from lambent.http.exchange import Exchange
 from lambent.http.server import Listener, Server
 from lambent.http.tls import tls_context
 from lambent.observe import server_log
@@ -256,6 +255,16 @@ async def _open_front_door(
     logs: LogStreams,
     pages: Mapping[str, Page],
 ) -> Listener:
+
+    def log_group(account: str, region: str, name: str) -> str | None:
+        try:
+            return dispatcher.find(account, region, name).targets.versions[LATEST].log_group
+        except LambentError:
+            return None
+
+    authenticator = Authenticator(settings, clock)
+    lines = LogLines(logs.store, authenticator, clock, log_group)
+    requests = RequestLookup(logs.store, dispatcher.timelines, authenticator, log_group)
     app = App(
         settings,
         clock,
@@ -271,31 +280,13 @@ async def _open_front_door(
             code_download=control.open_code,
         ),
         pages=pages,
+        folders={LOG_LINES: lines.handle, REQUESTS: requests.handle},
     )
     stack.callback(app.close)
-
-    def log_group(account: str, region: str, name: str) -> str | None:
-        try:
-            return dispatcher.find(account, region, name).targets.versions[LATEST].log_group
-        except LambentError:
-            return None
-
-    authenticator = Authenticator(settings, clock)
-    lines = LogLines(logs.store, authenticator, clock, log_group)
-    requests = RequestLookup(logs.store, dispatcher.timelines, authenticator, log_group)
-
-    def handle(exchange: Exchange) -> None:
-        if exchange.path.startswith(LOG_LINES):
-            lines.handle(exchange)
-        elif exchange.path.startswith(REQUESTS):
-            requests.handle(exchange)
-        else:
-            app.handle(exchange)
-
     tls = None
     if settings.tls_cert and settings.tls_key:
         tls = tls_context(settings.tls_cert, settings.tls_key)
-    server = Server(handle, tls=tls, clock=clock)
+    server = Server(app.handle, tls=tls, clock=clock)
     server.on_too_large = app.too_large
     stack.push_async_callback(server.drain, settings.drain_s)
     stack.callback(logs.end_following)

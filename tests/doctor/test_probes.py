@@ -16,6 +16,7 @@ from lambent.doctor.probes import (
     aws_settings,
     clock,
     disk_space,
+    idle_cpus,
     interpreters,
     pasta,
     port,
@@ -216,3 +217,19 @@ def test_a_probe_that_fails_is_said_and_mending_keeps_its_rules(tmp_path):
         examine(Probe("x", lambda _: Finding("warn", "it"), cannot), machine(tmp_path), fix=True)[1]
         == "not mended: not here"
     )
+
+
+@pytest.mark.parametrize(("poll_ns", "status"), [("0", "warn"), ("200000", "ok")])
+def test_idle_cpus_that_halt_at_once(tmp_path, monkeypatch, poll_ns, status):
+    setting = tmp_path / "guest_halt_poll_ns"
+    setting.write_text(poll_ns)
+    monkeypatch.setattr(idle_cpus, "POLL_NS", setting)
+    assert idle_cpus.look(machine(tmp_path)).status == status
+    assert str(setting) in idle_cpus.look(machine(tmp_path, is_root=False)).fix or status == "ok"
+    idle_cpus.mend(machine(tmp_path))
+    assert idle_cpus.look(machine(tmp_path)).status == "ok"
+
+
+def test_idle_cpus_where_the_kernel_has_no_such_setting(tmp_path, monkeypatch):
+    monkeypatch.setattr(idle_cpus, "POLL_NS", tmp_path / "none")
+    assert idle_cpus.look(machine(tmp_path)).status == "ok"

@@ -74,9 +74,14 @@ class App:
         services: Services,
         *,
         pages: Mapping[str, Page] | None = None,
+        folders: Mapping[str, Page] | None = None,
         operations: Mapping[str, Operation] | None = None,
     ) -> None:
-        """`operations` None means all that are registered; `pages` are paths beside AWS's API."""
+        """`operations` None means all that are registered.
+
+        Beside AWS's API: `pages` are whole paths, read only; `folders` are everything below a
+        path that begins with `/_` and ends with `/`, where no path of AWS's begins.
+        """
         model = load()
         self._settings = settings
         # A zip travels as base64, with a little beside it.
@@ -85,6 +90,7 @@ class App:
         self._clock = clock
         self._services = services
         self._pages = pages or {}
+        self._folders = {"/_code/": self._download, **(folders or {})}
         self._lambda = lambda_door(model, served() if operations is None else operations)
         self._logs = logs_door()
         self._authenticator = Authenticator(settings, clock)
@@ -100,12 +106,18 @@ class App:
         path = exchange.path
         if path.endswith(SUFFIX) and path.startswith(PREFIX) and exchange.method == "POST":
             self._invoker.begin(exchange)
-        elif path.startswith("/_code/"):
-            downloads.serve(exchange, self._services.code_download, self._executor)
+        elif path.startswith("/_") and (folder := self._folder(path)):
+            folder(exchange)
         elif (page := self._pages.get(path)) and exchange.method in {"GET", "HEAD"}:
             page(exchange)
         else:
             self._begin(exchange)
+
+    def _folder(self, path: str) -> Page | None:
+        return next((page for at, page in self._folders.items() if path.startswith(at)), None)
+
+    def _download(self, exchange: Exchange) -> None:
+        downloads.serve(exchange, self._services.code_download, self._executor)
 
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """For the server's `on_too_large`; a chunked body has no size to tell but its limit's."""

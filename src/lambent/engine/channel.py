@@ -128,26 +128,24 @@ class Channel:
         self._read = data
 
     def _dispatch(self, kind: int, body: bytes) -> None:
+        events = self._events
         try:
-            self._tell(kind, body)
+            if kind == frames.RESPONSE:
+                events.on_response(body)
+                if self._open:
+                    events.on_next()
+            elif kind == frames.ERROR:
+                events.on_error(body)
+                if self._open:
+                    events.on_next()
+            elif kind == frames.READY:
+                events.on_ready()
+            elif kind == frames.INIT_ERROR:
+                events.on_init_error(body)
+            else:
+                events.on_protocol_error(f"frame kind {kind}")
         except InvalidStateTransition as error:  # a frame out of turn: no runtime of ours
-            self._events.on_protocol_error(str(error))
-
-    def _tell(self, kind: int, body: bytes) -> None:
-        if kind == frames.RESPONSE:
-            self._events.on_response(body)
-            if self._open:
-                self._events.on_next()
-        elif kind == frames.ERROR:
-            self._events.on_error(body)
-            if self._open:
-                self._events.on_next()
-        elif kind == frames.READY:
-            self._events.on_ready()
-        elif kind == frames.INIT_ERROR:
-            self._events.on_init_error(body)
-        else:
-            self._events.on_protocol_error(f"frame kind {kind}")
+            events.on_protocol_error(str(error))
 
     async def close(self) -> None:
         if self._open:

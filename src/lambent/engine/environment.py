@@ -231,6 +231,7 @@ class Environment:
         assert call is not None
         assert runtime is not None
         invocation = call.invocation
+        context = invocation.client_context
         runtime.transport.deliver(
             (
                 invocation.request_id,
@@ -238,7 +239,7 @@ class Environment:
                 call.arn,
                 call.trace,
                 invocation.tenant_id,
-                _one_line(invocation.client_context),
+                _one_line(context) if context else "",
                 "",
             ),
             invocation.payload,
@@ -436,8 +437,6 @@ class Environment:
         await self._ended.wait()
 
 
-def _one_line(context: bytes | None) -> str:
+def _one_line(context: bytes) -> str:
     """Client context as one line: raw newlines can only stand between JSON tokens."""
-    if not context:
-        return ""
     return context.decode().replace("\r", " ").replace("\n", " ")

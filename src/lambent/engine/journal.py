@@ -68,8 +68,9 @@ class Journal:
 
     def ended(self, report: Report) -> None:
         now = self._clock.time_ms()
-        self._append(now, self._lines.end(now, report))
-        self._append(now, self._lines.report(now, report))
+        lines = self._lines
+        self._append(now, lines.end(now, report))
+        self._append(now, lines.report(now, report))
         self._tail = None
 
     def _append(self, time_ms: int, line: bytes | None) -> None:

@@ -242,7 +242,8 @@ class Connection(asyncio.Protocol):
         self.deadline = self.server.idle_deadline
         self.intake.wake()
         if not self.outlet.holding:
-            self._serve_later()
+            if self._inbox.size:
+                self._serve_later()
             if self._paused:
                 self.balance()
 
