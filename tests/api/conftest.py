@@ -23,6 +23,7 @@ from lambent.api import model
 from lambent.api.app import App
 from lambent.api.context import Services
 from lambent.api.operation import Operation
+from lambent.api.operations import invoke_async
 from lambent.clock import SystemClock
 from lambent.control.targets import VersionTarget
 from lambent.engine.invocation import Outcome
@@ -74,7 +75,7 @@ class Engine:
         outcome = Outcome(invocation.payload, target.version, failed, tail)
         asyncio.get_running_loop().call_soon(invocation.on_done, outcome)
 
-    def resolve(self, account, region, name, qualifier):
+    def resolve(self, account, region, name, qualifier, tenant_id=""):
         arn = f"arn:aws:lambda:{region}:{account}:function:{name}"
         if name == "unknown":
             raise ResourceNotFound(f"Function not found: {arn}:{qualifier or '$LATEST'}")
@@ -116,6 +117,7 @@ async def create_function(ctx, req):
 OPERATIONS = {
     "GetFunction": Operation("GetFunction", GetFunction, get_function),
     "CreateFunction": Operation("CreateFunction", CreateFunction, create_function),
+    "InvokeAsync": invoke_async.OPERATIONS[0],
 }
 
 

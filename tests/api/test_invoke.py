@@ -229,3 +229,20 @@ def test_many_functions(door):
     for i in range(50):
         assert door.invoke(f"f-{i}")[0] == 200
         assert door.engine.seen[-1].name == f"f-{i}"
+
+
+def test_a_durable_execution_is_refused_and_says_why(door):
+    status, headers, body = door.invoke("f", x_amz_durable_execution_name="run-1")
+    assert (status, headers["x-amzn-errortype"]) == (400, "InvalidParameterValueException")
+    assert body["message"].startswith("Durable executions are not available in lambent")
+
+
+def test_the_oldest_way_to_queue_an_event(door):
+    path = "/2014-11-13/functions/f:live/invoke-async/"
+    assert door.request("POST", path, b'{"n": 1}')[0] == 202
+    event = door.engine.accepted[-1]
+    assert (event["name"], event["qualifier"], event["payload"]) == ("f", "live", b'{"n": 1}')
+    status, headers, _ = door.request("POST", path, b'"' + b"x" * 262_143 + b'"')
+    assert (status, headers["x-amzn-errortype"]) == (413, "RequestTooLargeException")
+    status, headers, _ = door.request("POST", path, b"{")
+    assert (status, headers["x-amzn-errortype"]) == (400, "InvalidRequestContentException")

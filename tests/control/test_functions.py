@@ -507,10 +507,6 @@ def test_an_environment_of_exactly_4_kb_is_fine(world):
             ),
         ),
         ({"Tags": {str(n): "" for n in range(51)}}, "Number of tags exceeds resource tag limit."),
-        (
-            {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
-            "TenancyConfig is not available in this version of lambent.",
-        ),
     ],
 )
 def test_what_cannot_be_created(world, members, text):
@@ -784,5 +780,22 @@ def test_the_total_of_code_is_limited(world, monkeypatch):
             "Code storage limit exceeded."
         )
         await w.create("b")
+
+    world(main)
+
+
+def test_tenancy_is_decided_at_creation_and_shown_ever_after(world):
+    async def main(w):
+        tenancy = {"TenantIsolationMode": "PER_TENANT"}
+        assert (await w.create(TenancyConfig=tenancy))["TenancyConfig"] == tenancy
+        updated = await w.do("UpdateFunctionConfiguration", FunctionName="fn", Timeout=9)
+        assert updated["TenancyConfig"] == tenancy
+        await w.settle()
+        assert w.target().tenant_isolation
+        text = await refused(
+            w.create("other", TenancyConfig=tenancy, SnapStart={"ApplyOn": "PublishedVersions"}),
+            InvalidParameterValue,
+        )
+        assert text == "SnapStart is not supported for functions with TenancyConfig."
 
     world(main)

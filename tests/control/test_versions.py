@@ -132,3 +132,36 @@ def test_unknown_function(world):
         assert raised.value.message == f"Function not found: {ARN}"
 
     world(main)
+
+
+def test_latest_published_is_made_and_then_replaced_without_using_numbers(world):
+    async def main(w):
+        await w.create()
+        first = await publish(w, PublishTo="LATEST_PUBLISHED")
+        assert first["Version"] == "$LATEST.PUBLISHED"
+        assert first["FunctionArn"] == f"{ARN}:$LATEST.PUBLISHED"
+        same = await publish(w, PublishTo="LATEST_PUBLISHED")
+        assert same["Version"] == "$LATEST.PUBLISHED"
+        assert w.target("$LATEST.PUBLISHED").timeout_s == 3
+        await w.do("UpdateFunctionConfiguration", FunctionName="fn", Timeout=9)
+        await w.settle()
+        again = await w.do("PublishVersion", FunctionName="fn", PublishTo="LATEST_PUBLISHED")
+        assert again["LastUpdateStatus"] == "InProgress"
+        assert w.target("$LATEST.PUBLISHED").timeout_s == 3  # the old one serves until then
+        await w.settle()
+        assert w.target("$LATEST.PUBLISHED").timeout_s == 9
+        assert (await publish(w))["Version"] == "1"
+        listed = await w.do("ListVersionsByFunction", FunctionName="fn", MaxItems=2)
+        more = await w.do("ListVersionsByFunction", FunctionName="fn", Marker=listed["NextMarker"])
+        names = [v["Version"] for v in (*listed["Versions"], *more["Versions"])]
+        assert names == ["$LATEST", "$LATEST.PUBLISHED", "1"]
+        alias = await w.do(
+            "CreateAlias", FunctionName="fn", Name="live", FunctionVersion="$LATEST.PUBLISHED"
+        )
+        assert alias["FunctionVersion"] == "$LATEST.PUBLISHED"
+        await w.do("DeleteAlias", FunctionName="fn", Name="live")
+        await w.do("DeleteFunction", FunctionName="fn", Qualifier="$LATEST.PUBLISHED")
+        with pytest.raises(ResourceNotFound):
+            await w.get(qualifier="$LATEST.PUBLISHED")
+
+    world(main)

@@ -24,6 +24,7 @@ def test_an_event_is_delivered_once_with_what_came_with_it(server):
                 qualifier="live",
                 client_context=b"{}",
                 trace_header="Root=1",
+                tenant_id="t",
             )
             await s.callee.until(lambda: s.callee.calls)
             await s.empty()
@@ -37,6 +38,7 @@ def test_an_event_is_delivered_once_with_what_came_with_it(server):
                 "payload": b'{"a":1}',
                 "client_context": b"{}",
                 "trace_header": "Root=1",
+                "tenant_id": "t",
             }
             await s.clock.advance(10_000)
             assert len(s.callee.calls) == 1

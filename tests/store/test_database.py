@@ -204,6 +204,39 @@ def test_migrations_are_applied_once_and_in_order(tmp_path):
     run(main())
 
 
+def test_a_migration_that_comes_late_is_applied_all_the_same(tmp_path):
+    early = [*NOTES, schema.Migration(4, "late", "ALTER TABLE notes ADD COLUMN late TEXT")]
+    more = [*early, schema.Migration(3, "gap", "ALTER TABLE notes ADD COLUMN gap TEXT")]
+
+    async def main():
+        for known in (early, sorted(more), sorted(more)):
+            db = Database(tmp_path / "db", migrations=known)
+            await db.open()
+            await db.write(lambda c: c.execute("INSERT INTO notes (late) VALUES ('x')").fetchall())
+            await db.close()
+        db = Database(tmp_path / "db", migrations=sorted(more))
+        await db.open()
+        assert len(await db.read(lambda c: c.execute("SELECT gap FROM notes").fetchall())) == 3
+        await db.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_from_before_the_numbers_were_kept_goes_on_from_its_version(tmp_path):
+    connection = apsw.Connection(str(tmp_path / "db"))
+    connection.execute(NOTES[0].sql)
+    connection.pragma("user_version", 1)
+    connection.close()
+
+    async def main():
+        db = Database(tmp_path / "db", migrations=NOTES)
+        await db.open()
+        assert await db.read(lambda c: c.pragma("user_version")) == 1
+        await db.close()
+
+    asyncio.run(main())
+
+
 def test_a_broken_migration_leaves_the_file_as_it_was(tmp_path):
     broken = [*NOTES, schema.Migration(2, "bad", "CREATE TABLE more (x); CREATE TABLE notes (x)")]
 
@@ -217,7 +250,7 @@ def test_a_broken_migration_leaves_the_file_as_it_was(tmp_path):
         await db.open()
         try:
             tables = await db.read(lambda c: c.execute("SELECT name FROM sqlite_master").fetchall())
-            assert tables == [("notes",)]
+            assert tables == [("applied_migrations",), ("notes",)]
         finally:
             await db.close()
 
@@ -229,7 +262,8 @@ def test_the_released_migrations_apply(tmp_path):
         db = Database(tmp_path / "db")
         await db.open()
         try:
-            assert await db.read(lambda c: c.pragma("user_version")) == len(schema.load())
+            newest = max(migration.number for migration in schema.load())
+            assert await db.read(lambda c: c.pragma("user_version")) == newest
             assert await db.read(lambda c: c.pragma("journal_mode")) == "wal"
             assert await db.read(lambda c: c.pragma("synchronous")) == 2
         finally:

@@ -21,7 +21,7 @@ def db(tmp_path):
 
 
 def event(request, *, key=F, at=1000, lease=None, payload=b"{}"):
-    return NewEvent(key, request, payload, None, "", at, lease)
+    return NewEvent(key, request, payload, None, "", at, lease, "tenant")
 
 
 def names(claimed):
@@ -46,7 +46,7 @@ def test_a_claim_takes_no_more_than_asked(db):
 
 def test_payloads_stand_apart_and_go_with_their_event(db):
     (row,) = table.insert(db, [event("a", payload=b"\x00\xff" * 1000)])
-    assert table.payload(db, row) == (b"\x00\xff" * 1000, None, "")
+    assert table.payload(db, row) == (b"\x00\xff" * 1000, None, "", "tenant")
     assert table.claim(db, "me", F, 1000, 1)[0][0].size == 2000
     assert table.settle(db, [row], []) is None
     assert table.payload(db, row) is None

@@ -30,7 +30,9 @@ class Engine(Protocol):
         """Run it; raises an `AwsError` at once, or makes exactly one callback later."""
         ...
 
-    def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> VersionTarget:
+    def resolve(
+        self, account: str, region: str, name: str, qualifier: str | None, tenant_id: str = ""
+    ) -> VersionTarget:
         """The version that a call would run; raises `ResourceNotFound` with AWS's text."""
         ...
 
@@ -48,6 +50,7 @@ class EventIntake(Protocol):
         payload: bytes,
         request_id: str,
         trace_header: str,
+        tenant_id: str = "",
     ) -> None:
         """Returns once the event is on disk."""
         ...

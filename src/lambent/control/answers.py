@@ -53,6 +53,7 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     snap_start: dict[str, str]
     runtime_version_config: dict[str, str] | UnsetType = UNSET
     logging_config: dict[str, str]
+    tenancy_config: dict[str, str] | UnsetType = UNSET
 
 
 class FunctionAnswer(Answer, frozen=True, kw_only=True):
@@ -131,6 +132,7 @@ def configuration(
         ephemeral_storage={"Size": kept.ephemeral_mb},
         snap_start=_snap_start(kept, version),
         logging_config=_logging(kept.logging, function.name),
+        tenancy_config={"TenantIsolationMode": "PER_TENANT"} if kept.tenant_isolation else UNSET,
         **({} if listed else _states(version)),
     )
 

@@ -66,7 +66,8 @@ class CodeStore:
             raise InvalidParameterValue("Please provide a source for function code.")
         if code.s3_object_storage_mode == "REFERENCE":
             raise InvalidParameterValue(
-                "S3ObjectStorageMode REFERENCE is not available in this version of lambent."
+                "S3ObjectStorageMode REFERENCE is not available in lambent: the package is always "
+                "copied, so that it outlives the object. Please use COPY."
             )
         target = self._artifacts.incoming()
         try:

@@ -15,6 +15,7 @@ from lambent.control.layers import check_layers
 from lambent.control.names import Scope
 from lambent.control.requests import (
     ConfigurationRequest,
+    CreateFunction,
     LoggingConfig,
     VpcConfig,
 )
@@ -56,13 +57,24 @@ RESERVED_KEYS: Final = frozenset(
 """What Lambda itself sets (developer guide, Defined runtime environment variables)."""
 
 _NOT_HERE: Final = {
-    "image_config": "ImageConfig",
-    "capacity_provider_config": "CapacityProviderConfig",
-    "durable_config": "DurableConfig",
-    "runtime_config": "RuntimeConfig",
-    "accelerator_config": "AcceleratorConfig",
-    "tenancy_config": "TenancyConfig",
+    "image_config": "ImageConfig is not available in this version of lambent.",
+    "capacity_provider_config": (
+        "CapacityProviderConfig is not available in this version of lambent."
+    ),
+    "durable_config": (
+        "DurableConfig is not available in lambent: an invoke runs once, to its end, and no "
+        "steps of it are kept. Please create the function without it."
+    ),
+    "runtime_config": (
+        "RuntimeConfig is not available in lambent: there are no customer-managed runtimes. "
+        "Please name a Runtime instead."
+    ),
+    "accelerator_config": (
+        "AcceleratorConfig is not available in lambent: functions here have no accelerator "
+        "devices. Please create the function without it."
+    ),
 }
+"""Members that the model knows and that cannot be honoured: the sentence that says so."""
 
 
 def apply(
@@ -93,14 +105,24 @@ def apply(
         changed["logging"] = _logging(base.logging, request.logging_config)
     if request.vpc_config is not None:
         changed["vpc"] = _vpc(base.vpc, request.vpc_config)
-    return msgspec.structs.replace(base, **changed)
+    if isinstance(request, CreateFunction) and request.tenancy_config is not None:
+        changed["tenant_isolation"] = True
+    made = msgspec.structs.replace(base, **changed)
+    if made.tenant_isolation and made.snap_start == "PublishedVersions":
+        raise InvalidParameterValue("SnapStart is not supported for functions with TenancyConfig.")
+    return made
 
 
 def refuse_unavailable(request: msgspec.Struct) -> None:
     """Say plainly what would otherwise be accepted and then not happen."""
-    for field, name in _NOT_HERE.items():
+    for field, refusal in _NOT_HERE.items():
         if getattr(request, field, None):
-            raise InvalidParameterValue(f"{name} is not available in this version of lambent.")
+            raise InvalidParameterValue(refusal)
+    for system in getattr(request, "file_system_configs", None) or ():
+        if system.s3_files_config is not None and ":s3files:" not in system.arn:
+            raise InvalidParameterValue(
+                "S3FilesConfig is valid only for Amazon S3 Files access points."
+            )
 
 
 def _plain(request: ConfigurationRequest) -> dict[str, Any]:

@@ -99,7 +99,12 @@ class Functions:
                 bundle = Bundle(function, {LATEST: self._first(kept, code)})
                 if not request.publish:
                     return bundle, answers.configuration(function, bundle.latest, None)
-                bundle, version = published(bundle, self._clock.time_ms(), self._new_id)
+                bundle, version = published(
+                    bundle,
+                    self._clock.time_ms(),
+                    self._new_id,
+                    to_latest=request.publish_to is not None,
+                )
                 # The ARN of the new version is shown without its number, unlike anywhere else.
                 return bundle, answers.configuration(bundle.function, version, None)
 
@@ -156,7 +161,6 @@ class Functions:
             raise InvalidParameterValue(
                 "Please don't provide ImageUri when updating a function with packageType Zip."
             )
-        _check_publish_to(request.publish_to)
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
         if present.latest.configuration.runtime is not None:
             check(
@@ -179,7 +183,12 @@ class Functions:
                 if not request.publish:
                     return self._updated(bundle, code=code)
                 bundle, _ = self._updated(bundle, code=code)
-                bundle, version = published(bundle, self._clock.time_ms(), self._new_id)
+                bundle, version = published(
+                    bundle,
+                    self._clock.time_ms(),
+                    self._new_id,
+                    to_latest=request.publish_to is not None,
+                )
                 number = version_name(version.number)
                 return bundle, answers.configuration(bundle.function, version, number)
 
@@ -266,7 +275,6 @@ class Functions:
                 "The Lambda code signing configuration "
                 f"{request.code_signing_config_arn} can not be found."
             )
-        _check_publish_to(request.publish_to)
         if not request.runtime or not request.handler:
             raise InvalidParameterValue(
                 "Runtime and Handler are mandatory parameters for functions created with "
@@ -315,11 +323,6 @@ class Functions:
             **changes,
         )
         return bundle.with_version(latest), answers.configuration(bundle.function, latest, None)
-
-
-def _check_publish_to(publish_to: str | None) -> None:
-    if publish_to is not None:
-        raise InvalidParameterValue("PublishTo is not available in this version of lambent.")
 
 
 def _new_code(old: Code, package: Package, request: UpdateFunctionCode) -> Code:

@@ -17,8 +17,12 @@ from lambent.errors import (
     ResourceNotFound,
 )
 from lambent.store.records import LATEST as LATEST_NUMBER
+from lambent.store.records import LATEST_PUBLISHED as LATEST_PUBLISHED_NUMBER
 
 LATEST: Final = "$LATEST"
+LATEST_PUBLISHED: Final = "$LATEST.PUBLISHED"
+_NAMED_NUMBERS: Final = {LATEST: LATEST_NUMBER, LATEST_PUBLISHED: LATEST_PUBLISHED_NUMBER}
+_NUMBER_NAMES: Final = {number: name for name, number in _NAMED_NUMBERS.items()}
 
 # Optional parts in this order make `…:function` a function called "function", as on AWS.
 _NAME: Final = re.compile(
@@ -103,13 +107,15 @@ def not_found_text(scope: Scope, name: str, qualifier: str | None = None) -> str
 
 
 def version_name(number: int) -> str:
-    return LATEST if number == LATEST_NUMBER else str(number)
+    return _NUMBER_NAMES.get(number) or str(number)
 
 
 def version_number(qualifier: str | None) -> int | None:
     """The number that a qualifier means by itself; None for what can only be an alias."""
-    if qualifier is None or qualifier == LATEST:
+    if qualifier is None:
         return LATEST_NUMBER
+    if qualifier in _NAMED_NUMBERS:
+        return _NAMED_NUMBERS[qualifier]
     if qualifier.isascii() and qualifier.isdigit() and len(qualifier) < 16:
         # "0" must not become $LATEST, nor "007" version 7.
         return int(qualifier) if not qualifier.startswith("0") else None

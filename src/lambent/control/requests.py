@@ -58,6 +58,10 @@ class SnapStart(Request, frozen=True, kw_only=True):
     apply_on: Literal["PublishedVersions", "None"] | None = None
 
 
+class TenancyConfig(Request, frozen=True, kw_only=True):
+    tenant_isolation_mode: Literal["PER_TENANT"]
+
+
 class LoggingConfig(Request, frozen=True, kw_only=True):
     log_format: Literal["Text", "JSON"] | None = None
     application_log_level: str | None = None
@@ -100,7 +104,7 @@ class CreateFunction(ConfigurationRequest, frozen=True, kw_only=True):
     tags: dict[str, str] | None = None
     code_signing_config_arn: str | None = None
     architectures: tuple[Literal["x86_64", "arm64"], ...] | None = None
-    tenancy_config: dict[str, Any] | None = None
+    tenancy_config: TenancyConfig | None = None
 
 
 class UpdateFunctionConfiguration(ConfigurationRequest, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> V
         state=version.state,
         state_reason=version.state_reason,
         runtime_version_arn=kept.runtime_version_arn,
+        tenant_isolation=kept.tenant_isolation,
     )
 
 

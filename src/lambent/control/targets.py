@@ -51,6 +51,8 @@ class VersionTarget:
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
     state_reason: str | None = None
     runtime_version_arn: str = ""
+    tenant_isolation: bool = False
+    """Environments are never shared between tenants (TenancyConfig)."""
 
     @property
     def arn(self) -> str:

@@ -1,7 +1,8 @@
 """PublishVersion and ListVersionsByFunction.
 
 A published version is `$LATEST` as it stands, frozen under the next number. Publishing the same
-code and configuration again gives the version that is already there.
+code and configuration again gives the version that is already there. `$LATEST.PUBLISHED` is the
+one published version that is replaced instead (PublishTo=LATEST_PUBLISHED).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lambent.control.paging import page
 from lambent.control.registry import Registry
 from lambent.control.requests import ListVersionsByFunction, PublishVersion
 from lambent.errors import InvalidParameterValue, ResourceNotFound
-from lambent.store.records import Version
+from lambent.store.records import LATEST, LATEST_PUBLISHED, Version
 
 
 class Versions:
@@ -32,8 +33,6 @@ class Versions:
     async def publish(self, scope: Scope, request: PublishVersion) -> answers.FunctionConfiguration:
         """PublishVersion, guarded by the code's digest or the revision where they are given."""
         name = latest_only(scope, request.function_name, operation="PublishVersion")
-        if request.publish_to is not None:
-            raise InvalidParameterValue("PublishTo is not available in this version of lambent.")
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
             if old is None:
@@ -42,7 +41,11 @@ class Versions:
             _check_code(request.code_sha256, old.latest)
             revisions.check(request.revision_id, old.latest.revision_id)
             bundle, version = published(
-                old, self._clock.time_ms(), self._new_id, request.description
+                old,
+                self._clock.time_ms(),
+                self._new_id,
+                request.description,
+                to_latest=request.publish_to is not None,
             )
             number = version_name(version.number)
             return bundle, answers.configuration(bundle.function, version, number)
@@ -56,7 +59,7 @@ class Versions:
         if bundle is None:
             raise ResourceNotFound(not_found_text(scope, name))
         shown, marker = page(
-            bundle.versions.values(), lambda v: [v.number], request.marker, request.max_items
+            bundle.versions.values(), lambda v: [_place(v)], request.marker, request.max_items
         )
         return answers.VersionList(
             versions=[
@@ -70,13 +73,24 @@ class Versions:
 
 
 def published(
-    bundle: Bundle, time_ms: int, new_id: Callable[[], str], description: str | None = None
+    bundle: Bundle,
+    time_ms: int,
+    new_id: Callable[[], str],
+    description: str | None = None,
+    *,
+    to_latest: bool = False,
 ) -> tuple[Bundle, Version]:
-    """The bundle with `$LATEST` published, and the version; the newest one if nothing changed."""
-    newest = bundle.versions.get(bundle.function.last_version)
+    """The bundle with `$LATEST` published, and the version; the newest one if nothing changed.
+
+    `to_latest` makes or replaces `$LATEST.PUBLISHED` and uses no number.
+    """
+    last = bundle.function.last_version
+    newest = bundle.versions.get(LATEST_PUBLISHED if to_latest else last)
     if newest is not None and _same(newest, bundle.latest):
         return bundle, newest
-    number = bundle.function.last_version + 1
+    if to_latest and newest is not None and newest.state == "Active":
+        return _republished(bundle, newest, time_ms, new_id)
+    number = LATEST_PUBLISHED if to_latest else last + 1
     version = state.pending(
         Version(
             number=number,
@@ -89,14 +103,36 @@ def published(
             published_description=description,
         )
     )
-    function = msgspec.structs.replace(bundle.function, last_version=number)
-    return bundle.with_function(function).with_version(version), version
+    if not to_latest:
+        function = msgspec.structs.replace(bundle.function, last_version=number)
+        bundle = bundle.with_function(function)
+    return bundle.with_version(version), version
+
+
+def _republished(
+    bundle: Bundle, old: Version, time_ms: int, new_id: Callable[[], str]
+) -> tuple[Bundle, Version]:
+    """`$LATEST.PUBLISHED` as `$LATEST` is now; the old one serves until the new one can."""
+    version = msgspec.structs.replace(
+        state.updating(old, bundle.arn),
+        configuration=bundle.latest.configuration,
+        code=bundle.latest.code,
+        revision_id=new_id(),
+        generation=new_id(),
+        modified_ms=time_ms,
+    )
+    return bundle.with_version(version), version
+
+
+def _place(version: Version) -> float:
+    """`$LATEST` first, then `$LATEST.PUBLISHED`, then by number."""
+    return 0.5 if version.number == LATEST_PUBLISHED else version.number
 
 
 def _same(version: Version, latest: Version) -> bool:
     """A version with number 0 would be `$LATEST` itself, which is no published one."""
     return (
-        version.number > 0
+        version.number != LATEST
         and version.configuration == latest.configuration
         and version.code == latest.code
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from lambent.clock import Clock
 from lambent.control.targets import LATEST, FunctionTargets, VersionTarget
+from lambent.engine import tenants
 from lambent.engine.admission import Admission
 from lambent.engine.call import Call
 from lambent.engine.environment import Environment, Owner, Spawn
@@ -64,6 +65,9 @@ class Dispatcher:
         qualifier = invocation.qualifier
         route = self._table.find(invocation.account, invocation.region, invocation.name, qualifier)
         target = self._table.choose(route, qualifier)
+        key = target.version
+        if target.tenant_isolation or invocation.tenant_id:
+            key = tenants.pool_key(target, invocation.tenant_id)
         concurrency = route.concurrency
         try:
             concurrency.admit()
@@ -77,16 +81,22 @@ class Dispatcher:
         call = Call(invocation, arn, trace, concurrency)
         call.admitted = self._clock.monotonic()
         try:
-            (route.pools.get(target.version) or self._pool(route, target)).submit(call)
+            (route.pools.get(key) or self._pool(route, target, key)).submit(call)
         except BaseException as error:
             if isinstance(error, TooManyRequests):
                 self._metrics.throttle(target)
             call.drop()
             raise
 
-    def resolve(self, account: str, region: str, name: str, qualifier: str | None) -> VersionTarget:
+    def resolve(
+        self, account: str, region: str, name: str, qualifier: str | None, tenant_id: str = ""
+    ) -> VersionTarget:
         """The version that would answer; raises as `invoke` does. For DryRun and Event."""
-        return self._table.choose(self._table.find(account, region, name, qualifier), qualifier)
+        route = self._table.find(account, region, name, qualifier)
+        target = self._table.choose(route, qualifier)
+        if target.tenant_isolation or tenant_id:
+            tenants.pool_key(target, tenant_id)
+        return target
 
     def find(self, account: str, region: str, name: str) -> Route:
         """A function as the engine knows it; raises ResourceNotFoundException."""
@@ -115,6 +125,7 @@ class Dispatcher:
         payload: bytes,
         client_context: bytes | None = None,
         trace_header: str = "",
+        tenant_id: str = "",
     ) -> Outcome:
         """`invoke` for those who can wait; raises what `invoke` raises or `on_failed` is told."""
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -139,6 +150,7 @@ class Dispatcher:
             client_context=client_context,
             trace_header=trace_header,
             source="async",
+            tenant_id=tenant_id,
         )
         self.invoke(invocation)
         try:
@@ -159,10 +171,10 @@ class Dispatcher:
         route.targets = targets
         route.concurrency.reserve(targets.reserved_concurrency)
         route.arns = {None: targets.arn, LATEST: f"{targets.arn}:{LATEST}"}
-        for version, pool in list(route.pools.items()):
-            target = targets.versions.get(version)
+        for key, pool in list(route.pools.items()):
+            target = targets.versions.get(pool.target.version)
             if target is None or target.generation != pool.target.generation:
-                del route.pools[version]
+                del route.pools[key]
                 self._retire(pool)
             else:
                 pool.target = target
@@ -177,8 +189,10 @@ class Dispatcher:
 
     # ── environments ─────────────────────────────────────────────────────────────────────────
 
-    def _pool(self, route: Route, target: VersionTarget) -> Pool:
-        pool = route.pools[target.version] = Pool(
+    def _pool(self, route: Route, target: VersionTarget, key: str) -> Pool:
+        if target.tenant_isolation:
+            tenants.forget_absent(route.pools)
+        pool = route.pools[key] = Pool(
             target, route.concurrency, self._make, self._keeper.somebody_is_idle
         )
         return pool

@@ -30,7 +30,7 @@ class Route:
     targets: FunctionTargets
     concurrency: Concurrency
     pools: dict[str, Pool] = field(default_factory=dict)
-    """By version."""
+    """By version; by version and tenant where these are kept apart (`tenants.pool_key`)."""
     arns: dict[str | None, str] = field(default_factory=dict)
     """The context's invoked ARN by qualifier as it was given."""
 

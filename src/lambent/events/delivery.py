@@ -40,6 +40,7 @@ class Caller(Protocol):
         payload: bytes,
         client_context: bytes | None,
         trace_header: str,
+        tenant_id: str,
     ) -> Outcome: ...
 
 
@@ -104,6 +105,7 @@ class Delivery:
             payload=found.payload,
             client_context=found.client_context,
             trace_header=found.trace_header,
+            tenant_id=found.tenant_id,
         )
 
     # ── what came of it ──────────────────────────────────────────────────────────────────────

@@ -157,6 +157,7 @@ class EventQueue:
         *,
         client_context: bytes | None = None,
         trace_header: str = "",
+        tenant_id: str = "",
     ) -> None:
         """Returns once the event is on disk: whatever happens then, it will be delivered.
 
@@ -165,7 +166,9 @@ class EventQueue:
         key = QueueKey(account, region, name, qualifier or "")
         now_ms = self._clock.time_ms()
         await self._intake.accept(
-            NewEvent(key, request_id, payload, client_context, trace_header, now_ms, None)
+            NewEvent(
+                key, request_id, payload, client_context, trace_header, now_ms, None, tenant_id
+            )
         )
 
     def _leased(self, events: list[NewEvent]) -> list[NewEvent]:
@@ -192,7 +195,9 @@ class EventQueue:
             else:
                 size = len(event.payload)
                 queued = QueuedEvent(row, event.request_id, size, event.accepted_ms)
-                payload = Payload(event.payload, event.client_context, event.trace_header)
+                payload = Payload(
+                    event.payload, event.client_context, event.trace_header, event.tenant_id
+                )
                 self._kept.keep(queued, payload)
                 queue.ready.append(queued)
         self._look_at(queue)

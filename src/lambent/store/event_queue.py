@@ -35,6 +35,7 @@ class NewEvent(NamedTuple):
     trace_header: str
     accepted_ms: int
     lease: str | None
+    tenant_id: str = ""
 
 
 class Row(NamedTuple):
@@ -52,6 +53,7 @@ class Payload(NamedTuple):
     payload: bytes
     client_context: bytes | None
     trace_header: str
+    tenant_id: str = ""
 
 
 class Retry(NamedTuple):
@@ -89,8 +91,9 @@ def insert(connection: apsw.Connection, events: Sequence[NewEvent]) -> list[int]
         )
         row = connection.last_insert_rowid()
         connection.execute(
-            "INSERT INTO event_payload VALUES (?,?,?,?)",
-            (row, event.payload, event.client_context, event.trace_header),
+            "INSERT INTO event_payload (id, payload, client_context, trace_header, tenant_id)"
+            " VALUES (?,?,?,?,?)",
+            (row, event.payload, event.client_context, event.trace_header, event.tenant_id),
         )
         ids.append(row)
     return ids
@@ -150,7 +153,8 @@ def recover(connection: apsw.Connection) -> list[Waiting]:
 
 def payload(connection: apsw.Connection, event: int) -> Payload | None:
     row = connection.execute(
-        "SELECT payload, client_context, trace_header FROM event_payload WHERE id=?", (event,)
+        "SELECT payload, client_context, trace_header, tenant_id FROM event_payload WHERE id=?",
+        (event,),
     ).fetchone()
     return None if row is None else Payload(*row)
 

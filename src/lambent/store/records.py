@@ -13,6 +13,8 @@ import msgspec
 
 LATEST: Final = 0
 """The number under which `$LATEST` is kept; published versions count from 1."""
+LATEST_PUBLISHED: Final = -1
+"""`$LATEST.PUBLISHED`: the one published version without a number of its own."""
 
 State = Literal["Pending", "Active", "Inactive", "Failed"]
 UpdateStatus = Literal["InProgress", "Successful", "Failed"]
@@ -59,6 +61,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     file_systems: tuple[FileSystem, ...] = ()
     snap_start: Literal["None", "PublishedVersions"] = "None"
     logging: Logging = Logging()
+    tenant_isolation: bool = False
+    """TenancyConfig PER_TENANT: environments are never shared between tenants."""
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,9 @@ RESOURCES: Final[tuple[str, ...]] = (
     "account",
     "aliases",
     "concurrency",
+    "durable",
     "functions",
+    "invoke_async",
     "versions",
 )
 

@@ -23,13 +23,19 @@ from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.context import Services
 from lambent.api.credentials import Identity
 from lambent.api.errors import respond_error
+from lambent.api.operations.durable import WHY as NOT_DURABLE
 from lambent.api.parse import parse
 from lambent.api.route import Router
 from lambent.api.validate import validate
 from lambent.clock import Clock, new_uuid
 from lambent.control.names import FunctionRef, Scope, resolve
 from lambent.engine.invocation import Invocation, Outcome
-from lambent.errors import InvalidRequestContent, LambentError, RequestTooLarge
+from lambent.errors import (
+    InvalidParameterValue,
+    InvalidRequestContent,
+    LambentError,
+    RequestTooLarge,
+)
 from lambent.http.exchange import Exchange
 from lambent.observe.trace_header import new_trace
 
@@ -101,6 +107,8 @@ class Invoker:
         tenant, durable = get(b"x-amz-tenant-id"), get(b"x-amz-durable-execution-name")
         if kind not in _KINDS or log_type not in _LOG_TYPES or tenant or durable:
             self._validate(exchange)
+            if durable:
+                raise InvalidParameterValue(NOT_DURABLE)
         where = (exchange.path, exchange.query, identity.account, identity.region)
         function = self._functions.get(where) or self._function(exchange, where)
         context, trace = get(b"x-amz-client-context"), get(b"x-amzn-trace-id")
@@ -260,6 +268,7 @@ class _Call:
                 payload=payload,
                 request_id=self._request_id,
                 trace_header=self._trace,
+                tenant_id=head.tenant_id,
             )
         except LambentError as error:
             self.on_failed(error)
@@ -271,7 +280,11 @@ class _Call:
         """Raises as an invoke would for what does not exist or is not ready."""
         identity, function = self._head.identity, self._head.function
         self._invoker.dispatcher.resolve(
-            identity.account, identity.region, function.name, function.qualifier
+            identity.account,
+            identity.region,
+            function.name,
+            function.qualifier,
+            self._head.tenant_id,
         )
 
     def on_done(self, outcome: Outcome) -> None:

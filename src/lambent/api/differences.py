@@ -1,0 +1,27 @@
+"""Where an operation that is served differs from AWS, in one sentence each, for docs/api.md.
+
+Only what a client can notice. An operation that is not named here and is served answers as AWS
+documents it; refused ones say why themselves (`operations/durable.py`). `document` reads this.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_CONFIGURATION: Final = (
+    "AcceleratorConfig, DurableConfig and RuntimeConfig are refused by one sentence; "
+    "a VPC is checked and shown, and does not change how functions reach the network"
+)
+
+DIFFERENCES: Final[dict[str, str]] = {
+    "CreateFunction": (
+        f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "
+        "processor is created and says so at invoke"
+    ),
+    "GetFunction": "Code.Location is a link to this server, good for ten minutes",
+    "Invoke": "X-Amz-Durable-Execution-Name is refused",
+    "ListFunctions": "MasterRegion finds nothing: there are no Lambda@Edge replicas",
+    "UpdateFunctionCode": "S3ObjectStorageMode REFERENCE is refused",
+    "UpdateFunctionConfiguration": _CONFIGURATION,
+}
+"""By operation."""
