@@ -171,10 +171,10 @@ class Dispatcher:
         route.targets = targets
         route.concurrency.reserve(targets.reserved_concurrency)
         route.arns = {None: targets.arn, LATEST: f"{targets.arn}:{LATEST}"}
-        for key, pool in list(route.pools.items()):
+        for pool_key, pool in list(route.pools.items()):
             target = targets.versions.get(pool.target.version)
             if target is None or target.generation != pool.target.generation:
-                del route.pools[key]
+                del route.pools[pool_key]
                 self._retire(pool)
             else:
                 pool.target = target
