@@ -14,8 +14,7 @@ def picture(width: int, height: int) -> np.ndarray:
     return ((x * 31 + y * 57 + c * 101 + x * y * 7) % 256).astype(np.uint8)
 
 
-# (width, height before, after, first 8 bytes of the sha256 of OpenCV 5.0's answer), made with
-#   hashlib.sha256(cv2.resize(picture(w, h), (W, H)).tobytes()).hexdigest()[:16]
+# Size before, size after, start of the sha256 of the bytes that OpenCV 5.0 answers.
 GOLDEN = [
     ((640, 480), (320, 320), "b2fa94540a7a1df7"),
     ((1920, 1080), (640, 640), "5145506d96bb73d6"),
