@@ -206,3 +206,16 @@ def test_many_callers_at_once_lose_nothing(eager, name, until):
     until(lambda: {run[2] for run in runs(eager, name)} == sent)
     assert len(runs(eager, name)) == len(sent) == 80
     assert len(eager.log_streams(name)) <= 4
+
+
+def test_the_invoke_async_of_2014(server, name, until):
+    server.function(name, "def handler(event, context):\n    print('had', event)\n")
+    answer = server.client.invoke_async(FunctionName=name, InvokeArgs=b'{"old": 1}')
+    assert answer["Status"] == 202
+    until(lambda: "had {'old': 1}" in server.log(name))
+    with pytest.raises(server.client.exceptions.InvalidRequestContentException):
+        server.client.invoke_async(FunctionName=name, InvokeArgs=b"{")
+    with pytest.raises(server.client.exceptions.ResourceNotFoundException):
+        server.client.invoke_async(FunctionName=f"{name}-none", InvokeArgs=b"{}")
+    with pytest.raises(server.client.exceptions.ClientError, match="262144 bytes"):
+        server.client.invoke_async(FunctionName=name, InvokeArgs=b'"' + b"x" * 262_143 + b'"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -74,7 +75,8 @@ class RuntimeProcess:
     channel: socket.socket
     pipe: int
     splitter: LogSplitter = field(default_factory=LogSplitter)
-    _pending: bytes = b""
+    _unread: bytes = b""
+    """Frames that came together with the one that was asked for."""
 
     def send(self, payload: bytes, **header: str) -> None:
         fields = {
@@ -91,7 +93,7 @@ class RuntimeProcess:
 
     def receive(self) -> tuple[int, bytes] | None:
         """(kind, body) of the next frame; None when the runtime has closed the channel."""
-        data = bytearray()
+        data = bytearray(self._unread)
         while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
             try:
                 more = self.channel.recv(1 << 20)
@@ -101,8 +103,20 @@ class RuntimeProcess:
                 assert not data, "half a frame"
                 return None
             data += more
-        assert len(data) == 4 + int.from_bytes(data[:4], "big"), "more than one frame"
-        return data[4], bytes(data[5:])
+        end = 4 + int.from_bytes(data[:4], "big")
+        self._unread = bytes(data[end:])
+        return data[4], bytes(data[5:end])
+
+    def stream(self, event: Any = None) -> tuple[str, list[bytes], bytes]:
+        """(content type, parts, error document) of an answer that streams."""
+        kind, content_type = self.call(event)
+        assert kind == frames.STREAM, (kind, content_type)
+        parts = []
+        while (frame := self.receive()) is not None and frame[0] == frames.CHUNK:
+            parts.append(frame[1])
+        assert frame is not None
+        assert frame[0] == frames.STREAM_END
+        return content_type.decode(), parts, frame[1]
 
     def ready(self) -> RuntimeProcess:
         assert self.receive() == (frames.READY, b""), self.events()
@@ -148,6 +162,15 @@ class RuntimeProcess:
             if not more:
                 return data
             data += more
+
+    def wait_for_output(self, text: bytes) -> None:
+        """Until `text` has been printed."""
+        found, end = b"", time.monotonic() + PATIENCE_S
+        while text not in found:
+            left = end - time.monotonic()
+            assert left > 0
+            assert select.select([self.pipe], [], [], left)[0], found
+            found += self.output()
 
     def events(self) -> list[str]:
         """The same as log events, an unfinished line included."""

@@ -30,6 +30,7 @@ from lambent.api.model import Value, load
 from lambent.api.operation import Operation, Streamed
 from lambent.api.operations import served
 from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
+from lambent.api.operations.invoke_stream import STREAM_PREFIX, STREAM_SUFFIX, StreamCall
 from lambent.api.parse import parse
 from lambent.api.route import Match, Router
 from lambent.api.serialise import Reply
@@ -106,6 +107,8 @@ class App:
         path = exchange.path
         if path.endswith(SUFFIX) and path.startswith(PREFIX) and exchange.method == "POST":
             self._invoker.begin(exchange)
+        elif path.endswith(STREAM_SUFFIX) and path.startswith(STREAM_PREFIX):
+            self._invoker.begin(exchange, StreamCall)
         elif path.startswith("/_") and (folder := self._folder(path)):
             folder(exchange)
         elif (page := self._pages.get(path)) and exchange.method in {"GET", "HEAD"}:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lambent.engine.states import InvalidStateTransition
+from lambent.engine.streaming import Flow
 from lambent.runtimes import frames
 
 READ_SIZE = 256 * 1024
@@ -31,6 +32,12 @@ class RuntimeEvents(Protocol):
     def on_error(self, document: bytes) -> None: ...
 
     def on_next(self) -> None: ...
+
+    def on_stream(self, content_type: str, flow: Flow) -> None: ...
+
+    def on_chunk(self, data: bytes) -> None: ...
+
+    def on_stream_end(self, error: bytes) -> None: ...
 
     def on_protocol_error(self, why: str) -> None: ...
 
@@ -138,14 +145,39 @@ class Channel:
                 events.on_error(body)
                 if self._open:
                     events.on_next()
-            elif kind == frames.READY:
-                events.on_ready()
-            elif kind == frames.INIT_ERROR:
-                events.on_init_error(body)
+            elif kind == frames.CHUNK:
+                events.on_chunk(body)
             else:
-                events.on_protocol_error(f"frame kind {kind}")
+                self._dispatch_rarer(kind, body)
         except InvalidStateTransition as error:  # a frame out of turn: no runtime of ours
             events.on_protocol_error(str(error))
+
+    def _dispatch_rarer(self, kind: int, body: bytes) -> None:
+        events = self._events
+        if kind == frames.READY:
+            events.on_ready()
+        elif kind == frames.INIT_ERROR:
+            events.on_init_error(body)
+        elif kind == frames.FATAL:
+            events.on_error(body)
+        elif kind == frames.STREAM:
+            events.on_stream(body.decode("utf-8", "replace"), self)
+        elif kind == frames.STREAM_END:
+            events.on_stream_end(body)
+            if self._open:
+                events.on_next()
+        else:
+            events.on_protocol_error(f"frame kind {kind}")
+
+    # A channel is the flow of its own streams: what is not read stops the runtime's writes.
+
+    def pause(self) -> None:
+        if self._open:
+            self._loop.remove_reader(self._fd)
+
+    def resume(self) -> None:
+        if self._open:
+            self._loop.add_reader(self._fd, self._readable)
 
     async def close(self) -> None:
         if self._open:

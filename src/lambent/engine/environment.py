@@ -24,6 +24,8 @@ from lambent.engine.faults import Fault
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher, Runtime
 from lambent.engine.states import Event, State, advance
+from lambent.engine.streamed_answer import StreamedAnswer
+from lambent.engine.streaming import Flow
 from lambent.engine.verdict import Measured, Verdict, conclude
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.observe.metrics import Metrics
@@ -86,6 +88,7 @@ class Environment:
         self._sandbox: Sandbox | None = None
         self._runtime: Runtime | None = None
         self._call: Call | None = None
+        self._answer: StreamedAnswer | None = None
         self._measure_at = 0.0
         self._made = self._clock.monotonic()
         self._init_started = 0.0
@@ -181,6 +184,24 @@ class Environment:
         self.state = advance(self.state, Event.ANSWER)
         self._finish(Verdict(document, "Unhandled"))
 
+    def on_stream(self, content_type: str, flow: Flow) -> None:
+        self.state = advance(self.state, Event.STREAM)
+        assert self._call is not None
+        self._answer = StreamedAnswer(
+            self._call.invocation.sink, content_type, self.target.version, flow
+        )
+
+    def on_chunk(self, data: bytes) -> None:
+        self.state = advance(self.state, Event.CHUNK)
+        assert self._answer is not None
+        self._answer.chunk(data)
+
+    def on_stream_end(self, error: bytes) -> None:
+        """The whole answer has come; or `error` says why it has not."""
+        self.state = advance(self.state, Event.ANSWER)
+        assert self._answer is not None
+        self._finish(self._answer.end(error))
+
     def on_next(self) -> None:
         """The runtime asks for its next invoke."""
         self.state = advance(self.state, Event.NEXT)
@@ -248,6 +269,7 @@ class Environment:
     def _finish(self, verdict: Verdict) -> None:
         """End the running invoke."""
         call, self._call = self._call, None
+        self._answer = None
         assert call is not None
         now = self._clock.monotonic()
         init_ms, self._init_ms = self._init_ms, None
@@ -333,7 +355,7 @@ class Environment:
             self.state = advance(self.state, Event.BREAK)
             self._answer_fault(fault)
             self._lose(None)  # a second failed Init: the next call gets a new environment
-        elif self.state in {State.IDLE, State.RUNNING, State.RETURNING}:
+        elif self.state in {State.IDLE, State.RUNNING, State.STREAMING, State.RETURNING}:
             self.state = advance(self.state, Event.BREAK)
             self._deadline.disarm()
             if self._call is not None:

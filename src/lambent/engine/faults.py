@@ -68,16 +68,19 @@ def exited(exit_: Exit) -> Fault:
     return Fault("Runtime.ExitError", "Runtime exited without providing a reason")
 
 
-def too_large() -> bytes:
+def too_large(limit: int = PAYLOAD_LIMIT) -> bytes:
     """The error document for an answer over the limit; the environment stays usable."""
     return msgspec.json.encode(
         {
             "errorType": "Function.ResponseSizeTooLarge",
             "errorMessage": "Response payload size exceeded maximum allowed payload size "
-            f"({PAYLOAD_LIMIT} bytes).",
+            f"({limit} bytes).",
         }
     )
 
+
+TRUNCATED = Fault("Runtime.TruncatedResponse", "Runtime closed the response stream before its end")
+"""The connection of a streamed answer ended without its last chunk."""
 
 PROTOCOL = Fault("Runtime.ExitError", "Runtime exited without providing a reason")
 """A runtime that breaks the protocol is ended, and looks to the caller like one that left."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from lambent.engine.streaming import StreamSink
 from lambent.errors import LambentError
 
 
@@ -20,7 +21,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a function made of an invoke. An error *of the function* is an outcome, not an exception."""
 
     payload: bytes
-    """The function's JSON, as it sent it; for an error, the error document."""
+    """The function's JSON, as it sent it; for an error, the error document; empty when a sink
+    has had it in parts."""
     executed_version: str
     function_error: str | None = None
     """`Unhandled`, or None."""
@@ -57,5 +59,7 @@ class Invocation(msgspec.Struct):
     want_log_tail: bool = False
     source: Literal["sync", "async"] = "sync"
     tenant_id: str = ""
+    sink: StreamSink | None = None
+    """Takes an answer that streams; without one it is collected into the outcome's payload."""
     cancelled: bool = False
     """Set by the caller when nobody waits for the answer any more; a queued one is then dropped."""

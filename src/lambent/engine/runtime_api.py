@@ -7,14 +7,21 @@ gives. (AWS Lambda developer guide, "Using the Lambda runtime API for custom run
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
+import contextlib
 import socket
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from lambent.clock import Clock
 from lambent.engine import faults
 from lambent.engine.channel import RuntimeEvents
 from lambent.engine.states import InvalidStateTransition
 from lambent.http.exchange import Exchange
+from lambent.http.headers import Headers
 from lambent.http.limits import Limits
 from lambent.http.server import Server
 
@@ -33,9 +40,33 @@ HEADER_NAMES = (
 )
 """In the order of the channel's header fields; empty ones are left out."""
 ERROR_TYPE = b"lambda-runtime-function-error-type"
+ERROR_BODY = b"lambda-runtime-function-error-body"
+RESPONSE_MODE = b"lambda-runtime-function-response-mode"
 
 # A runtime may wait hours for its next invoke, and take as long as its function may to answer.
 LIMITS = Limits(idle_s=86_400.0, body_s=900.0, body_rate=0, max_connections=64)
+
+
+class Gate:
+    """The flow of one streamed answer: whoever passes it on waits here while it is shut."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self) -> None:
+        self._opened: asyncio.Future[None] | None = None
+
+    def pause(self) -> None:
+        if self._opened is None:
+            self._opened = asyncio.get_running_loop().create_future()
+
+    def resume(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None and not opened.done():
+            opened.set_result(None)
+
+    async def passed(self) -> None:
+        if self._opened is not None:
+            await self._opened
 
 
 class RuntimeApi:
@@ -92,6 +123,8 @@ class RuntimeApi:
                 _refuse(exchange, 404, "NotFound", f"no such path: {path}")
             elif request_id != self._running:
                 _refuse(exchange, 400, "InvalidRequestID", "Invalid request ID")
+            elif verb == "response" and exchange.headers.get(RESPONSE_MODE) == b"streaming":
+                self._stream(exchange)
             else:
                 exchange.read_all(
                     faults.PAYLOAD_LIMIT, self._response if verb == "response" else self._error
@@ -122,10 +155,44 @@ class RuntimeApi:
             self._events.on_protocol_error("the runtime left its call for the next invoke")
 
     def _response(self, exchange: Exchange, body: bytes) -> None:
-        failed = exchange.trailers.get(ERROR_TYPE)
-        if failed is not None:  # a streamed answer that broke off says so in its trailers
-            body = exchange.trailers.get(b"lambda-runtime-function-error-body") or b"{}"
-        self._report(exchange, self._events.on_response if failed is None else self._on_error, body)
+        failed = _error_in(exchange.trailers)
+        if failed:  # an answer that broke off says so in its trailers
+            self._report(exchange, self._on_error, failed)
+        else:
+            self._report(exchange, self._events.on_response, body)
+
+    # A streamed answer: no more of it is read than its caller takes.
+
+    def _stream(self, exchange: Exchange) -> None:
+        flow = Gate()
+        content_type = exchange.headers.get(b"content-type") or b""
+        try:
+            self._events.on_stream(content_type.decode("latin-1"), flow)
+        except InvalidStateTransition as error:
+            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+            return
+        exchange.on_gone = self._stream_gone
+        exchange.spawn(self._pass_on(exchange, flow))
+
+    async def _pass_on(self, exchange: Exchange, flow: Gate) -> None:
+        try:
+            async for part in exchange.read_stream():
+                self._events.on_chunk(part)
+                await flow.passed()
+        except InvalidStateTransition:  # the invoke was ended meanwhile
+            exchange.abort()
+            return
+        exchange.on_gone = None
+        self._report(exchange, self._events.on_stream_end, _error_in(exchange.trailers))
+
+    def _stream_gone(self) -> None:
+        """The runtime hung up in the middle; if it died, its exit comes next."""
+        if self._closed or not self._running:
+            return
+        document = faults.TRUNCATED.document(self._running)
+        self._running = ""
+        with contextlib.suppress(InvalidStateTransition):  # ended meanwhile
+            self._events.on_stream_end(document)
 
     def _error(self, exchange: Exchange, body: bytes) -> None:
         self._report(exchange, self._on_error, body)
@@ -155,6 +222,20 @@ class RuntimeApi:
         if self._running and exchange.path.endswith("/response"):
             self._running = ""
             self._events.on_error(faults.too_large())
+
+
+def _error_in(trailers: Headers) -> bytes:
+    """The error document that trailers tell of, or nothing: its body travels as base64."""
+    kind = trailers.get(ERROR_TYPE)
+    if kind is None:
+        return b""
+    body = trailers.get(ERROR_BODY) or b""
+    if body[:1] != b"{":
+        with contextlib.suppress(binascii.Error):
+            body = base64.b64decode(body, validate=True)
+    if body[:1] == b"{":
+        return body
+    return msgspec.json.encode({"errorType": kind.decode("latin-1"), "errorMessage": ""})
 
 
 def _refuse(exchange: Exchange, status: int, kind: str, text: str) -> None:

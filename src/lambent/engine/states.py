@@ -2,6 +2,7 @@
 
     NEW → INIT → IDLE ⇄ RUNNING → RETURNING → IDLE      (the good life)
     INIT fails → UNREADY → (an invoke comes) REINIT → RUNNING
+    RUNNING → STREAMING → RETURNING                     (an answer in parts)
     RUNNING or REINIT ends badly → RESETTING → INIT again, in the same sandbox
     anything → CLOSED
 
@@ -29,6 +30,8 @@ class State(enum.Enum):
     INIT = "init"
     IDLE = "idle"
     RUNNING = "running"
+    STREAMING = "streaming"
+    """It answers in parts."""
     RETURNING = "returning"
     """It has answered, and has not yet asked for the next invoke."""
     UNREADY = "unready"
@@ -52,6 +55,9 @@ class Event(enum.Enum):
     INVOKE = "invoke"
     ANSWER = "answer"
     """Response or error for the running invoke."""
+    STREAM = "stream"
+    """The answer begins; it will come in parts."""
+    CHUNK = "chunk"
     NEXT = "next"
     BREAK = "break"
     """Exit, deadline or protocol error while running."""
@@ -66,6 +72,10 @@ NEXT: Final[dict[tuple[State, Event], State]] = {
     (State.IDLE, Event.BREAK): State.RESETTING,
     (State.RUNNING, Event.ANSWER): State.RETURNING,
     (State.RUNNING, Event.BREAK): State.RESETTING,
+    (State.RUNNING, Event.STREAM): State.STREAMING,
+    (State.STREAMING, Event.CHUNK): State.STREAMING,
+    (State.STREAMING, Event.ANSWER): State.RETURNING,
+    (State.STREAMING, Event.BREAK): State.RESETTING,
     (State.RETURNING, Event.NEXT): State.IDLE,
     (State.RETURNING, Event.BREAK): State.RESETTING,
     (State.UNREADY, Event.INVOKE): State.REINIT,

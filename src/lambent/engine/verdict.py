@@ -27,6 +27,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """`Unhandled`, or None."""
     error_type: str = ""
     status: Status = "success"
+    streamed_bytes: int = 0
+    """What went to a sink beforehand."""
 
 
 class Measured(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +74,7 @@ def conclude(
         status=verdict.status,
         error_type=verdict.error_type,
         trace=call.trace,
-        produced_bytes=len(payload),
+        produced_bytes=verdict.streamed_bytes or len(payload),
     )
     tail = b""
     if call.tail is not None:

@@ -209,6 +209,11 @@ class Exchange(Head):
                 raise ValueError("more body than its Content-Length")
         self._connection.outlet.send(data)
 
+    @property
+    def congested(self) -> bool:
+        """The client takes less than is written: time to stop, and `drain`."""
+        return self.stage is not GONE and self._connection.outlet.congested
+
     async def drain(self) -> None:
         """Wait until the client has taken enough of the answer; raises `PeerGone`."""
         await self._connection.drained(self)

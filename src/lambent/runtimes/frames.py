@@ -13,12 +13,16 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
       INIT_ERROR   Init failed: the error document (JSON); the runtime then exits with status 1
       RESPONSE     the handler's return value as JSON
       ERROR        the handler failed: the error document (JSON)
+      FATAL        as ERROR, and the runtime ends itself now: no invoke may follow
+      STREAM       the answer comes in parts: its content type, or empty
+      CHUNK        a part of it, any bytes
+      STREAM_END   the end of it; or the error document (JSON) of what broke it off
 
 Logs do not travel here. Descriptors 1 and 2 are one pipe (so the order is kept); a log record with
 several lines is one message there if framed as `LOG_MAGIC`, 4-byte big-endian length, 8-byte
 big-endian microseconds since the epoch, text. This is what AWS's own runtime client writes to the
 descriptor in `_LAMBDA_TELEMETRY_LOG_FD`, which we give the same pipe. Anything else is split at
-newlines. The runtime flushes before RESPONSE, ERROR and INIT_ERROR, so that the server, which
+newlines. The runtime flushes before RESPONSE, ERROR, STREAM_END and INIT_ERROR, so that the server, which
 drains the pipe when it reads those, has all of an invoke's output before its END line.
 """
 
@@ -34,6 +38,14 @@ READY: Final = 16
 INIT_ERROR: Final = 17
 RESPONSE: Final = 18
 ERROR: Final = 19
+STREAM: Final = 20
+CHUNK: Final = 21
+STREAM_END: Final = 22
+FATAL: Final = 23
+
+CHUNK_BYTES: Final = 65_536
+"""A runtime cuts what it streams into parts of this size; the server stops reading the channel while
+the client of a stream is slow, so this and the socket's buffer bound what is under way."""
 
 LOG_MAGIC: Final = b"\xa5\x5a\x00\x03"
 

@@ -78,7 +78,7 @@ def test_recursion_is_folded(evaluator):
         ("{1, 2}", "Object of type set is not JSON serializable"),
         ("Plain()", "Object of type Plain is not JSON serializable"),
         ("{'a': [Plain()]}", "Object of type Plain is not JSON serializable"),
-        ("(i for i in [1])", "Object of type generator is not JSON serializable"),
+        ("map(str, [1])", "Object of type map is not JSON serializable"),
         ("bytearray(b'x')", "Object of type bytearray is not JSON serializable"),
         ("{(1, 2): 3}", "keys must be str, int, float, bool or None, not tuple"),
         ("{'a': b'\\xff'}",

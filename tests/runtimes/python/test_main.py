@@ -149,13 +149,6 @@ def test_async_handlers_run_on_a_loop_that_lives_on(start, runtime):
     assert process.invoke(2) == [2, 1]
 
 
-def test_generators_are_not_json(start):
-    process = start("def handler(event, context):\n    yield 1\n").ready()
-    assert process.fail()["errorMessage"] == (
-        "Unable to marshal response: Object of type generator is not JSON serializable"
-    )
-
-
 def test_globals_persist_between_invokes(start, runtime):
     source = "n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    return n\n"
     process = start(source, runtime).ready()

@@ -36,7 +36,7 @@ CASES = [
     "None", "'é\\u2028'", "[1.0, 1e300, -0.0, 2**65]", "(1, {'a': (2,)})", "Point(1, [Point(2, 3)])",
     "{'d': decimal.Decimal('1.50'), 'e': decimal.Decimal('-0')}", "[float('nan'), float('inf')]",
     "{1: 1, 2.5: 2, None: 3, True: 4}", "{b'k': b'v'}", "b'[1]'", "enum.IntEnum('E', 'A').A",
-    "{'s': {1}}", "Plain()", "{(1,): 2}", "(i for i in ())", "{'a': b'\\xff'}",
+    "{'s': {1}}", "Plain()", "{(1,): 2}", "iter(())", "{'a': b'\\xff'}",
     "fail(ValueError('x'))", "fail(Custom())", "fail(KeyError('k'))", "fail(ValueError('a\\nb'))",
     "1/0", "undefined", "int('x')", "context.missing", "repr(context)", "event",
 ]  # fmt: skip

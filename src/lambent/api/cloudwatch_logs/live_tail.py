@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lambent.api.cloudwatch_logs import event_stream
+from lambent.api import event_stream
 from lambent.api.cloudwatch_logs.resources import scope_of
 from lambent.api.context import Context
 from lambent.api.operation import Operation, Streamed

@@ -2,7 +2,8 @@
 
 Each name in `RESOURCES` is a module of this package with a tuple `OPERATIONS`. An operation of
 the model that is in none of them answers 501 (`errors.NotAvailable`); `docs/api.md` lists both.
-`Invoke` is not in the table: `app` hands it to `invoke` before any other routing.
+`Invoke` and its streaming sister are not in the table: `app` hands them to `invoke` before any other
+routing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from lambent.api.operation import Operation
 
-DIRECT: Final = frozenset({"Invoke"})
+DIRECT: Final = frozenset({"Invoke", "InvokeWithResponseStream"})
 """Served without the table."""
 
 # A new resource adds its module here, in alphabetical order.

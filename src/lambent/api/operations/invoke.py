@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from typing import Final
-from urllib.parse import parse_qsl, unquote
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -25,7 +25,7 @@ from lambent.api.credentials import Identity
 from lambent.api.errors import respond_error
 from lambent.api.operations.durable import WHY as NOT_DURABLE
 from lambent.api.parse import parse
-from lambent.api.route import Router
+from lambent.api.route import Match, Router
 from lambent.api.validate import validate
 from lambent.clock import Clock, new_uuid
 from lambent.control.names import FunctionRef, Scope, resolve
@@ -78,22 +78,25 @@ class Invoker:
         self.executor = executor
         self._functions: dict[_Where, FunctionRef] = {}
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, exchange: Exchange, kind_of_call: type[InvokeCall] | None = None) -> None:
         """Judge the head and read the body; every answer, refusals too, goes out by `exchange`."""
         request_id = new_uuid()
+        kind_of_call = kind_of_call or InvokeCall
         head = exchange.original.conclusion
         claim = None
         if type(head) is not _Judged:
             try:
-                head, claim = self._judge(exchange)
+                head, claim = self._judge(exchange, kind_of_call)
             except LambentError as error:
                 respond_error(exchange, request_id, error)
                 return
             if claim is None:
                 exchange.original.conclusion = head
-        exchange.read_all(head.limit, _Call(self, exchange, request_id, head, claim).on_body)
+        exchange.read_all(head.limit, kind_of_call(self, exchange, request_id, head, claim).on_body)
 
-    def _judge(self, exchange: Exchange) -> tuple[_Judged, Claim | None]:
+    def _judge(
+        self, exchange: Exchange, kind_of_call: type[InvokeCall]
+    ) -> tuple[_Judged, Claim | None]:
         """All that the head alone decides; a claim is good for one request only."""
         get = exchange.headers.get
         claim = None
@@ -105,7 +108,7 @@ class Invoker:
             identity = self.authenticator.identify(get(b"authorization"), exchange.query)
         kind, log_type = get(b"x-amz-invocation-type"), get(b"x-amz-log-type")
         tenant, durable = get(b"x-amz-tenant-id"), get(b"x-amz-durable-execution-name")
-        if kind not in _KINDS or log_type not in _LOG_TYPES or tenant or durable:
+        if kind not in kind_of_call.kinds or log_type not in _LOG_TYPES or tenant or durable:
             self._validate(exchange)
             if durable:
                 raise InvalidParameterValue(NOT_DURABLE)
@@ -129,22 +132,21 @@ class Invoker:
 
         Callers repeat themselves, so it is remembered; the memory starts over when it is full.
         """
-        path, raw_query, account, region = where
-        self._validate(exchange)
-        query = dict(parse_qsl(raw_query.decode("utf-8", "replace"), keep_blank_values=True))
-        name = unquote(path[len(PREFIX) : -len(SUFFIX)])
-        scope = Scope(account, region)
-        function = resolve(scope, name, query.get("Qualifier"), operation="InvokeFunction")
+        _, raw_query, account, region = where
+        match = self._validate(exchange)
+        name, qualifier = match.labels["FunctionName"], dict(match.query).get("Qualifier")
+        function = resolve(Scope(account, region), name, qualifier, operation="InvokeFunction")
         if len(raw_query) <= _REMEMBERED_QUERY_MAX:
             if len(self._functions) >= _FUNCTIONS_MAX:
                 self._functions.clear()
             self._functions[where] = function
         return function
 
-    def _validate(self, exchange: Exchange) -> None:
+    def _validate(self, exchange: Exchange) -> Match:
         """By the model, as any other operation; the payload has no constraint."""
         match = self.router.match(exchange.method, exchange.path, exchange.query)
         validate(match.operation, parse(match, exchange.headers.get, b""))
+        return match
 
 
 class _Judged(msgspec.Struct, frozen=True):
@@ -162,8 +164,10 @@ class _Judged(msgspec.Struct, frozen=True):
     tenant_id: str
 
 
-class _Call:
-    """One invoke, from its head to its answer."""
+class InvokeCall:
+    """One invoke, from its head to its answer. `invoke_stream` has another kind."""
+
+    kinds: ClassVar[AbstractSet[bytes | None]] = _KINDS
 
     __slots__ = (
         "_answered_trace",
@@ -252,6 +256,9 @@ class _Call:
             "sync",
             head.tenant_id,
         )
+        self._start(invocation)
+
+    def _start(self, invocation: Invocation) -> None:
         self._exchange.on_gone = self.on_gone
         self._invoker.dispatcher.invoke(invocation)
 

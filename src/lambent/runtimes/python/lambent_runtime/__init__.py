@@ -9,6 +9,7 @@ needs of them it takes from their C halves; logging is set up when the function 
     channel.py    frames in and out of descriptor 3 (runtimes/frames.py is the other end)
     codec.py      JSON as AWS's runtime client reads and writes it
     handler.py    from `_HANDLER` to a callable
+    streams.py    what a generator yields, sent as it comes; imported with the first one
     failures.py   every error document, and how it reads in the log
     context.py    the context object
     records.py    the root logger's handler; imported once the function imports logging

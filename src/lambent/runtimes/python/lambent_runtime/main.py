@@ -2,7 +2,7 @@
 
     prepare()   descriptors, sys.path, signals, forks, hooks: before any code of the function
     init()      import the handler; READY, or INIT_ERROR and exit status 1
-    serve()     the loop: INVOKE in, RESPONSE or ERROR out
+    serve()     the loop: INVOKE in, RESPONSE or ERROR (or a stream) out
 
 The engine sees a process that ends by itself (`sys.exit`, a crash) and reports Runtime.ExitError.
 """
@@ -23,9 +23,15 @@ async def _coroutine():
     pass
 
 
+async def _async_generator():
+    yield
+
+
 _sample = _coroutine()
 _CoroutineType = type(_sample)
 _sample.close()
+_STREAMS = frozenset([type(_ for _ in ()), type(_async_generator())])
+_NOT_VALUES = _STREAMS | {_CoroutineType}
 
 
 def main() -> None:
@@ -156,8 +162,13 @@ def invoke(handler, header, payload):
         event = _unmarshal(payload)
         context = LambdaContext(request_id, int(deadline), arn, tenant_id, client_context, identity)
         result = handler(event, context)
-        if result.__class__ is _CoroutineType:
-            result = _run(result)
+        if result.__class__ in _NOT_VALUES:
+            if result.__class__ is _CoroutineType:
+                result = _run(result)
+            if result.__class__ in _STREAMS:
+                from . import streams
+
+                return streams.answer(result, request_id, _run)
         body = _marshal(result)
     except Exception as error:
         return channel.ERROR, failures.report(error, request_id)

@@ -33,6 +33,16 @@ def event(kind: str, members: Mapping[str, Any]) -> bytes:
     return _json({":message-type": "event", ":event-type": kind}, members)
 
 
+def blob_event(kind: str, payload: bytes) -> bytes:
+    """An event whose payload is one blob, as it is."""
+    headers = {
+        ":message-type": "event",
+        ":event-type": kind,
+        ":content-type": "application/octet-stream",
+    }
+    return frame(headers, payload)
+
+
 def exception(code: str, message: str) -> bytes:
     """The last message of a stream that fails."""
     headers = {":message-type": "exception", ":exception-type": code}

@@ -3,7 +3,7 @@ from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.api.cloudwatch_logs import event_stream
+from lambent.api import event_stream
 
 names = st.text(alphabet="abc-:", min_size=1, max_size=20)
 
