@@ -34,6 +34,12 @@ ENTRIES: Final = (
         "Put `bootstrap` at the top of the package, with its executable bit.",
     ),
     Entry(
+        "Runtime.TruncatedResponse",
+        "A streamed answer broke off.",
+        "A custom runtime closed its connection before the last chunk of its answer.",
+        "End the answer with its last chunk; say errors in trailers (docs/streaming.md).",
+    ),
+    Entry(
         "Runtime.ImportModuleError",
         "The handler's module could not be imported.",
         "It, or something that it imports, is not in the package.",
