@@ -64,3 +64,15 @@ def client():
     yield make
     for handler in made:
         handler.close()
+
+
+@pytest.fixture(scope="session")
+def aws_server():
+    """S3 and SQS over HTTP, in this process; yields the address."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

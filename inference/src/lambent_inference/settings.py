@@ -63,6 +63,9 @@ class Settings:
     """Whether a stored definition answers while the platform cannot be reached."""
     model_validation_disabled: bool = False
     """Skips the trial prediction and the class count check when a model is loaded."""
+    s3_input_destinations: Names = ()
+    """`s3://bucket/prefix`, comma-separated: where images of type `s3` may be; unset means wherever the
+    function's role may read."""
     max_image_mb: int = 20
     """Largest encoded image that is read, from wherever it comes."""
     max_image_megapixels: int = 100
