@@ -31,9 +31,11 @@ from lambent.api.metrics_page import MetricsPage
 from lambent.api.request_lookup import PREFIX as REQUESTS
 from lambent.api.request_lookup import RequestLookup
 from lambent.clock import Clock, SystemClock
+from lambent.control.aws_clients import AwsClients
 from lambent.control.log_groups import LogGroups
 from lambent.control.service import Control
 from lambent.control.targets import LATEST, TargetListeners
+from lambent.engine import credentials
 from lambent.engine.bytecode import BytecodeCompiler
 from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.launcher import Launcher
@@ -118,9 +120,12 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         _keep_logs(settings, clock, stack, spawn, streams)
         metrics = Metrics()
         metrics.gauge("logs.dropped", lambda: logs.dropped)
+        clients = AwsClients(settings)
         planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
         dispatcher = Dispatcher(
-            Launcher(host, planner, logs, clock, egress(settings)),
+            Launcher(
+                host, planner, logs, clock, egress(settings), credentials.source(clients, clock)
+            ),
             metrics,
             clock,
             spawn,
@@ -140,6 +145,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             runtimes=Catalog(settings.runtime_block_policy),
             settings=settings,
             clock=clock,
+            clients=clients,
         )
         await control.open()
         stack.push_async_callback(control.close)

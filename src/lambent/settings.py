@@ -98,7 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long after SIGTERM `/readyz` says `draining` before the server stops accepting."""
 
     aws_endpoint_url: str | None = None
-    """Where the server itself finds AWS services (S3 for code); None means AWS_ENDPOINT_URL or AWS."""
+    """Where the server finds the AWS services that functions name (S3, IAM, STS, EC2, KMS, SQS, SNS);
+    None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, or, for code in S3 only, AWS."""
 
     @property
     def loopback(self) -> bool:

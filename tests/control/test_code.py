@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 import boto3
@@ -21,6 +22,11 @@ def s3(monkeypatch_module):
     client = boto3.Session("key", "secret", None, "us-east-1").client(
         "s3", endpoint_url=f"http://{host}:{port}"
     )
+    iam = boto3.Session("key", "secret", None, "us-east-1").client(
+        "iam", endpoint_url=f"http://{host}:{port}"
+    )
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="lambda", AssumeRolePolicyDocument="{}")
     client.create_bucket(Bucket="models")
     client.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Enabled"})
     client.endpoint = f"http://{host}:{port}"

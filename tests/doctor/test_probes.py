@@ -15,6 +15,7 @@ from lambent.doctor.probes import (
     apparmor,
     aws_settings,
     clock,
+    companions,
     disk_space,
     idle_cpus,
     interpreters,
@@ -233,3 +234,13 @@ def test_idle_cpus_that_halt_at_once(tmp_path, monkeypatch, poll_ns, status):
 def test_idle_cpus_where_the_kernel_has_no_such_setting(tmp_path, monkeypatch):
     monkeypatch.setattr(idle_cpus, "POLL_NS", tmp_path / "none")
     assert idle_cpus.look(machine(tmp_path)).status == "ok"
+
+
+def test_companion_services_are_said(tmp_path):
+    nobody = companions.look(machine(tmp_path))
+    assert nobody.status == "ok"
+    assert nobody.said.startswith("no AWS endpoint: roles, VPCs, keys and queues")
+    somebody = companions.look(machine(tmp_path, environ={"AWS_ENDPOINT_URL_SQS": "http://q:1"}))
+    assert somebody.said == (
+        "what functions name is looked up at http://q:1; not iam, ec2, kms, sns, sts"
+    )

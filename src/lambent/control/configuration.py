@@ -113,6 +113,13 @@ def apply(
     return made
 
 
+def in_vpc(made: Configuration, vpc_id: str | None) -> Configuration:
+    """With the VPC that EC2 told; without EC2 `_vpc_id` has made one up."""
+    if vpc_id is None or made.vpc is None or not made.vpc.subnet_ids:
+        return made
+    return msgspec.structs.replace(made, vpc=msgspec.structs.replace(made.vpc, vpc_id=vpc_id))
+
+
 def refuse_unavailable(request: msgspec.Struct) -> None:
     """Say plainly what would otherwise be accepted and then not happen."""
     for field, refusal in _NOT_HERE.items():

@@ -15,6 +15,7 @@ from lambent.clock import Clock
 from lambent.control import answers, configuration, revisions, state
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.companions import Companions
 from lambent.control.names import (
     LATEST as LATEST_NAME,
 )
@@ -59,6 +60,7 @@ class Functions:
         code: CodeStore,
         links: CodeLinks,
         runtimes: Runtimes,
+        companions: Companions,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -66,6 +68,7 @@ class Functions:
         self._code = code
         self._links = links
         self._runtimes = runtimes
+        self._companions = companions
         self._clock = clock
         self._new_id = new_id
 
@@ -76,6 +79,7 @@ class Functions:
         kept = self._configuration(scope, request)
         if self._registry.get(scope, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
+        kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
             package = await self._code.store(scope, request.code)
             code = Code(
@@ -144,10 +148,14 @@ class Functions:
     ) -> answers.FunctionConfiguration:
         """UpdateFunctionConfiguration: only what is named changes; redundant updates count too."""
         name = latest_only(scope, request.function_name, operation="UpdateFunctionConfiguration")
+        present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
+        self._configuration(scope, request, present.latest)
+        vpc_id = await self._companions.check(scope, request)
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
             bundle = self._updatable(scope, name, old, request.revision_id)
             kept = self._configuration(scope, request, bundle.latest)
+            kept = configuration.in_vpc(kept, vpc_id)
             return self._updated(bundle, configuration=kept)
 
         return await self._registry.change(scope, name, rule)

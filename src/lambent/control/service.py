@@ -13,7 +13,9 @@ from pathlib import Path
 from lambent.clock import Clock, new_uuid
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
+from lambent.control.aws_clients import AwsClients
 from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
 from lambent.control.functions import Functions
 from lambent.control.registry import Registry
@@ -41,15 +43,19 @@ class Control:
         clock: Clock,
         new_id: Callable[[], str] = new_uuid,
         secret: bytes | None = None,
+        clients: AwsClients | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._objects = S3Source(settings.aws_endpoint_url)
+        self._clients = clients or AwsClients(settings)
         self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
         self._registry = registry = Registry(
             database, artifacts, listener, clock, new_id, settings.state_delay_s
         )
-        code = CodeStore(artifacts, self._objects, registry, settings.zipped_limit_mb << 20)
-        self.functions = Functions(registry, code, self._links, runtimes, clock, new_id)
+        code = CodeStore(
+            artifacts, S3Source(self._clients), registry, settings.zipped_limit_mb << 20
+        )
+        companions = Companions(self._clients)
+        self.functions = Functions(registry, code, self._links, runtimes, companions, clock, new_id)
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
@@ -68,7 +74,7 @@ class Control:
         """Finish the changes under way; waiting transitions are completed by the next `open`."""
         self._open = False
         await self._registry.close()
-        await self._objects.close()
+        await self._clients.close()
         await self._artifacts.close()
 
     async def check(self) -> None:

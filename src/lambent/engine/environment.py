@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import structlog
 
 from lambent.control.targets import VersionTarget
-from lambent.engine import faults
+from lambent.engine import ageing, faults
 from lambent.engine.call import Call
 from lambent.engine.deadline import Deadline
 from lambent.engine.faults import Fault
@@ -144,8 +144,20 @@ class Environment:
             return
         self._runtime = runtime
         runtime.process.exited.add_done_callback(lambda future: self._exited(runtime, future))
+        if runtime.lifetime_s is not None:
+            end_s = ageing.usable_s(runtime.lifetime_s)
+            asyncio.get_running_loop().call_later(end_s, self._aged, runtime)
         if self._ready_early and self.state in {State.INIT, State.REINIT}:
             self.on_ready()
+
+    def _aged(self, runtime: Runtime) -> None:
+        """Its credentials end soon: it takes no new call."""
+        if runtime is not self._runtime or self.state is State.CLOSED:
+            return
+        if self.state is State.IDLE:
+            self._lose(None)
+        else:
+            self._owner = ageing.LastOwner(self._owner)
 
     # ── what the runtime says (RuntimeEvents) ────────────────────────────────────────────────
 

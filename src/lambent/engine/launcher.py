@@ -15,6 +15,7 @@ from typing import Protocol
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel, RuntimeEvents
+from lambent.engine.credentials import CredentialsSource, IssuedHere
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime_api import RuntimeApi
 from lambent.observe.logs import LogStore
@@ -50,6 +51,8 @@ class Runtime:
     process: Process
     transport: Transport
     pipe: LogPipe
+    lifetime_s: float | None = None
+    """Until its credentials end; None when they do not."""
 
     async def close(self) -> None:
         """Cut the connections; the process is ended by its sandbox."""
@@ -67,11 +70,13 @@ class Launcher:
         logs: LogStore,
         clock: Clock,
         egress: Egress,
+        credentials: CredentialsSource | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._host = host
         self._planner = planner
         self._egress: Egress = egress
+        self._credentials = credentials or IssuedHere()
         self.logs = logs
         self.clock = clock
         self.new_id = new_id
@@ -100,14 +105,15 @@ class Launcher:
         """Start a runtime process; what it says goes to `events`."""
         listener = sandbox.listeners.get(RUNTIME_API_PORT)
         address = f"127.0.0.1:{listener.getsockname()[1]}" if listener else ""
+        credentials = await self._credentials.issue(target)
         plan = self._planner.plan(
             target,
             Facts(
                 log_stream=log_stream,
                 runtime_api=address,
-                access_key_id="ASIA" + secrets.token_hex(8).upper(),
-                secret_access_key=secrets.token_urlsafe(30),
-                session_token=secrets.token_urlsafe(96),
+                access_key_id=credentials.access_key_id,
+                secret_access_key=credentials.secret_access_key,
+                session_token=credentials.session_token,
                 log_fd=LOG_FD,
             ),
         )
@@ -133,4 +139,4 @@ class Launcher:
         pipe.release_write_end()
         if isinstance(transport, Channel):
             transport.runtime_end.close()
-        return Runtime(process, transport, pipe)
+        return Runtime(process, transport, pipe, credentials.lifetime_s)

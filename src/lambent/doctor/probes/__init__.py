@@ -11,6 +11,7 @@ from lambent.doctor.probes import (
     cgroup_moves,
     cgroups,
     clock,
+    companions,
     disk_space,
     idle_cpus,
     interpreters,
@@ -38,5 +39,6 @@ ALL: Final[tuple[Probe, ...]] = (
     disk_space.PROBE,
     port.PROBE,
     aws_settings.PROBE,
+    companions.PROBE,
     clock.PROBE,
 )
