@@ -15,6 +15,7 @@ from lambent.clock import ManualClock
 from lambent.control import requests
 from lambent.control.names import Scope
 from lambent.control.service import Control
+from lambent.control.targets import Allocation
 from lambent.settings import Settings
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
@@ -30,10 +31,17 @@ class Listener:
     def __init__(self):
         self.targets = {}
         self.pushes = []
+        self.allocations = {}
 
     def function_changed(self, targets):
         self.targets[targets.account, targets.region, targets.name] = targets
         self.pushes.append(targets)
+
+    def allocation(self, account, region, name, version):
+        """All that is wanted stands at once, unless a test says otherwise in `allocations`."""
+        wanted = self.targets[account, region, name].provisioned.get(version)
+        standing = Allocation() if wanted is None else Allocation(wanted.requested)
+        return self.allocations.get(version, standing)
 
     def function_deleted(self, account, region, name):
         del self.targets[account, region, name]
@@ -79,6 +87,7 @@ class World:
             database=self.database,
             artifacts=self.artifacts,
             listener=self.listener,
+            allocator=self.listener,
             runtimes=Runtimes(),
             settings=self.settings,
             clock=self.clock,
@@ -125,6 +134,22 @@ class World:
             "PutFunctionConcurrency": (c.concurrency.put, r.PutFunctionConcurrency, []),
             "GetFunctionConcurrency": (c.concurrency.get, r.UnqualifiedFunction, []),
             "DeleteFunctionConcurrency": (c.concurrency.delete, r.UnqualifiedFunction, []),
+            "PutProvisionedConcurrencyConfig": (
+                c.provisioned.put,
+                r.PutProvisionedConcurrency,
+                [],
+            ),
+            "GetProvisionedConcurrencyConfig": (c.provisioned.get, r.ProvisionedFunction, []),
+            "ListProvisionedConcurrencyConfigs": (
+                c.provisioned.list,
+                r.ListProvisionedConcurrency,
+                [],
+            ),
+            "DeleteProvisionedConcurrencyConfig": (
+                c.provisioned.delete,
+                r.ProvisionedFunction,
+                [],
+            ),
         }
         return table[operation]
 

@@ -16,6 +16,7 @@ from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.concurrency import Concurrency
 from lambent.control.functions import Functions
+from lambent.control.provisioned import ProvisionedConcurrency
 from lambent.control.targets import VersionTarget
 from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
@@ -66,6 +67,7 @@ class Services:
     versions: Versions
     aliases: Aliases
     concurrency: Concurrency
+    provisioned: ProvisionedConcurrency
     account_settings: AccountSettings
     logs: LogStreams
     code_download: Callable[[str], Awaitable[Path | None]] | None = None

@@ -27,7 +27,7 @@ class AccountSettings:
                 "CodeSizeZipped": self._zipped_limit,
                 "ConcurrentExecutions": self._limit,
                 "UnreservedConcurrentExecutions": (
-                    self._limit - concurrency.reserved(self._registry, scope)
+                    self._limit - concurrency.set_aside(self._registry, scope)
                 ),
             },
             account_usage={"TotalCodeSize": sum(sizes), "FunctionCount": len(bundles)},

@@ -8,6 +8,7 @@ from lambent.control import answers, revisions
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.names import LATEST, Scope, not_found_text, resolve, unqualified
 from lambent.control.paging import page
+from lambent.control.provisioned import check_move, without_provisioned
 from lambent.control.registry import Registry
 from lambent.control.requests import (
     CreateAlias,
@@ -73,6 +74,7 @@ class Aliases:
             revisions.check(request.revision_id, present.revision_id)
             alias = self._changed(present, request)
             _check(old, alias)
+            check_move(old, present, alias)
             return old.with_alias(alias), answers.alias(scope, name, alias)
 
         return await self._registry.change(scope, name, rule)
@@ -84,7 +86,7 @@ class Aliases:
         def rule(old: Bundle | None) -> tuple[Bundle | None, None]:
             if old is None or request.name not in old.aliases:
                 return old, None
-            return old.without_alias(request.name), None
+            return without_provisioned(old, request.name).without_alias(request.name), None
 
         await self._registry.change(scope, name, rule)
 

@@ -93,6 +93,22 @@ class ConcurrencyAnswer(Answer, frozen=True, kw_only=True):
     reserved_concurrent_executions: int | UnsetType = UNSET
 
 
+class ProvisionedAnswer(Answer, frozen=True, kw_only=True):
+    function_arn: str | UnsetType = UNSET
+    """In lists only."""
+    requested_provisioned_concurrent_executions: int
+    available_provisioned_concurrent_executions: int
+    allocated_provisioned_concurrent_executions: int
+    status: str
+    status_reason: str | UnsetType = UNSET
+    last_modified: str
+
+
+class ProvisionedList(Answer, frozen=True, kw_only=True):
+    provisioned_concurrency_configs: list[ProvisionedAnswer]
+    next_marker: str | UnsetType = UNSET
+
+
 class AccountAnswer(Answer, frozen=True, kw_only=True):
     account_limit: dict[str, int]
     account_usage: dict[str, int]

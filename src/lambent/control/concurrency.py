@@ -32,7 +32,8 @@ class Concurrency:
         def rule(old: Bundle | None) -> tuple[Bundle, answers.ConcurrencyAnswer]:
             if old is None:
                 raise ResourceNotFound(not_found_text(scope, name, LATEST))
-            others = reserved(self._registry, scope) - (old.function.reserved_concurrency or 0)
+            check_covers_provisioned(old, wanted)
+            others = set_aside(self._registry, scope) - set_aside_by(old)
             if wanted and self._limit - others - wanted < MIN_UNRESERVED:
                 raise UntypedInvalidParameterValue(
                     "Specified ReservedConcurrentExecutions for function decreases account's "
@@ -62,9 +63,30 @@ class Concurrency:
         await self._registry.change(scope, name, rule)
 
 
-def reserved(registry: Registry, scope: Scope) -> int:
-    """What all functions of an account and region reserve together."""
-    return sum(bundle.function.reserved_concurrency or 0 for bundle in registry.all(scope))
+def check_covers_provisioned(bundle: Bundle, wanted: int) -> None:
+    """A reservation holds all that is provisioned of its function (LAMBDA.md 54)."""
+    provisioned = provisioned_by(bundle)
+    if wanted < provisioned:
+        raise UntypedInvalidParameterValue(
+            f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total "
+            f"provisioned concurrency [{provisioned}]."
+        )
+
+
+def provisioned_by(bundle: Bundle) -> int:
+    """What is provisioned of all its versions and aliases."""
+    return sum(kept.requested for kept in bundle.function.provisioned.values())
+
+
+def set_aside_by(bundle: Bundle) -> int:
+    """What one function keeps from the others: its reservation, or else what is provisioned."""
+    reserved = bundle.function.reserved_concurrency
+    return provisioned_by(bundle) if reserved is None else reserved
+
+
+def set_aside(registry: Registry, scope: Scope) -> int:
+    """The same for all functions of an account and region together."""
+    return sum(set_aside_by(bundle) for bundle in registry.all(scope))
 
 
 def _with_reservation(bundle: Bundle, value: int | None) -> Bundle:

@@ -28,6 +28,7 @@ from lambent.control.names import (
     version_number,
 )
 from lambent.control.paging import page
+from lambent.control.provisioned import without_provisioned
 from lambent.control.registry import Registry
 from lambent.control.requests import (
     CreateFunction,
@@ -363,7 +364,9 @@ def _without(bundle: Bundle, qualifier: str) -> Bundle:
             "Unable to delete version because the following aliases reference it: "
             f"[{', '.join(sorted(users))}]"
         )
-    return bundle.without_version(number) if number in bundle.versions else bundle
+    if number not in bundle.versions:
+        return bundle
+    return without_provisioned(bundle, qualifier).without_version(number)
 
 
 def _name_and_number(found: tuple[Bundle, Version]) -> list[Any]:

@@ -194,5 +194,24 @@ class PutFunctionConcurrency(Request, frozen=True, kw_only=True):
     reserved_concurrent_executions: int
 
 
+class PutProvisionedConcurrency(Request, frozen=True, kw_only=True):
+    function_name: str
+    qualifier: str
+    provisioned_concurrent_executions: int
+
+
+class ProvisionedFunction(Request, frozen=True, kw_only=True):
+    """GetProvisionedConcurrencyConfig, DeleteProvisionedConcurrencyConfig."""
+
+    function_name: str
+    qualifier: str
+
+
+class ListProvisionedConcurrency(Request, frozen=True, kw_only=True):
+    function_name: str
+    marker: str | None = None
+    max_items: int | None = None
+
+
 class GetAccountSettings(Request, frozen=True, kw_only=True):
     """Asks nothing."""

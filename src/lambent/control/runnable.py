@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lambent.control.answers import log_group
 from lambent.control.bundle import Bundle
 from lambent.control.names import version_name
-from lambent.control.targets import AliasTarget, FunctionTargets, VersionTarget
+from lambent.control.targets import (
+    AliasTarget,
+    FunctionTargets,
+    ProvisionedTarget,
+    VersionTarget,
+)
 from lambent.store.records import LATEST, Alias, Version
 
 
@@ -32,6 +37,7 @@ def targets(
         reserved_concurrency=bundle.function.reserved_concurrency,
         versions=made,
         aliases={name: _alias(alias) for name, alias in bundle.aliases.items()},
+        provisioned=dict(_provisioned(bundle)),
     )
 
 
@@ -65,6 +71,14 @@ def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> V
         runtime_version_arn=kept.runtime_version_arn,
         tenant_isolation=kept.tenant_isolation,
     )
+
+
+def _provisioned(bundle: Bundle) -> Iterator[tuple[str, ProvisionedTarget]]:
+    """By the version that a configuration leads to, now; an alias takes its own along."""
+    for qualifier, kept in bundle.function.provisioned.items():
+        alias = bundle.aliases.get(qualifier)
+        version = qualifier if alias is None else alias.version
+        yield version, ProvisionedTarget(kept.requested, kept.modified_ms)
 
 
 def _alias(alias: Alias) -> AliasTarget:

@@ -18,10 +18,11 @@ from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
 from lambent.control.functions import Functions
+from lambent.control.provisioned import ProvisionedConcurrency
 from lambent.control.registry import Registry
 from lambent.control.runtime_rules import Runtimes
 from lambent.control.s3 import S3Source
-from lambent.control.targets import TargetListener
+from lambent.control.targets import Allocator, TargetListener
 from lambent.control.versions import Versions
 from lambent.errors import ServiceException
 from lambent.settings import Settings
@@ -38,6 +39,7 @@ class Control:
         database: Database,
         artifacts: Artifacts,
         listener: TargetListener,
+        allocator: Allocator,
         runtimes: Runtimes,
         settings: Settings,
         clock: Clock,
@@ -59,6 +61,9 @@ class Control:
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
+        self.provisioned = ProvisionedConcurrency(
+            registry, allocator, clock, settings.concurrency_limit
+        )
         self._open = False
         self.account_settings = AccountSettings(
             registry, settings.concurrency_limit, settings.zipped_limit_mb << 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 LATEST = "$LATEST"
 
@@ -71,6 +71,15 @@ class AliasTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvisionedTarget:
+    """How many environments of a version are kept ready."""
+
+    requested: int
+    stamp: int
+    """Changes whenever it is put again: what failed before is then tried anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionTargets:
     """Everything runnable of one function."""
 
@@ -83,6 +92,8 @@ class FunctionTargets:
     versions: Mapping[str, VersionTarget]
     """By version, `$LATEST` included."""
     aliases: Mapping[str, AliasTarget] = field(default_factory=dict)
+    provisioned: Mapping[str, ProvisionedTarget] = field(default_factory=dict)
+    """By version."""
 
 
 class TargetListener(Protocol):
@@ -91,6 +102,20 @@ class TargetListener(Protocol):
     def function_changed(self, targets: FunctionTargets) -> None: ...
 
     def function_deleted(self, account: str, region: str, name: str) -> None: ...
+
+
+class Allocation(NamedTuple):
+    """How far the engine has come with the provisioned environments of a version."""
+
+    ready: int = 0
+    failure: str = ""
+    """AWS's StatusReason when the latest attempt failed, and nothing is left to be tried."""
+
+
+class Allocator(Protocol):
+    """Whoever keeps provisioned environments: the engine."""
+
+    def allocation(self, account: str, region: str, name: str, version: str) -> Allocation: ...
 
 
 class TargetListeners:

@@ -24,7 +24,7 @@ class Account:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.reserved = 0
-        """Sum of all reservations."""
+        """Sum of all reservations, and of what is provisioned without one."""
         self.unreserved_running = 0
 
     @property
@@ -32,10 +32,28 @@ class Account:
         return self.limit - self.reserved
 
 
+class Provisioned:
+    """The part of its function's concurrency that one version has for itself.
+
+    The dispatcher takes from here first (`running` below `limit`) and spills over to the function.
+    """
+
+    __slots__ = ("limit", "running")
+
+    def __init__(self) -> None:
+        self.limit = 0
+        self.running = 0
+
+    def release(self) -> None:
+        self.running -= 1
+
+
 class Concurrency:
     """One function's running calls, reservation and start rate."""
 
-    __slots__ = ("_account", "_clock", "_rate", "_tokens", "_tokens_at", "reserved", "running")
+    __slots__ = (
+        "_account", "_clock", "_rate", "_tokens", "_tokens_at", "provisioned", "reserved", "running"
+    )  # fmt: skip
 
     def __init__(self, account: Account, clock: Clock, rate: int) -> None:
         self._account = account
@@ -44,15 +62,28 @@ class Concurrency:
         self._tokens = float(rate)
         self._tokens_at = clock.monotonic()
         self.reserved: int | None = None
+        self.provisioned = 0
+        """What versions have for themselves: out of the reservation, or else of the account."""
         self.running = 0
+        """Calls on demand; those that run provisioned are counted there."""
 
     def reserve(self, reserved: int | None) -> None:
         """Change the reservation; calls that run already keep running and move to the new side."""
-        account = self._account
-        account.reserved += (reserved or 0) - (self.reserved or 0)
+        account, before = self._account, self._set_aside()
         if (self.reserved is None) != (reserved is None):
             account.unreserved_running += self.running if reserved is None else -self.running
         self.reserved = reserved
+        account.reserved += self._set_aside() - before
+
+    def provide(self, provisioned: int) -> None:
+        """Change what all versions together have provisioned."""
+        before = self._set_aside()
+        self.provisioned = provisioned
+        self._account.reserved += self._set_aside() - before
+
+    def _set_aside(self) -> int:
+        """What no other function can have."""
+        return self.provisioned if self.reserved is None else self.reserved
 
     def admit(self) -> None:
         """Take a lease, or raise TooManyRequestsException with AWS's reason."""
@@ -61,7 +92,7 @@ class Concurrency:
             if account.unreserved_running >= account.limit - account.reserved:
                 raise TooManyRequests(RATE_EXCEEDED, reason="ConcurrentInvocationLimitExceeded")
             account.unreserved_running += 1
-        elif self.running >= self.reserved:
+        elif self.running >= self.reserved - self.provisioned:
             raise TooManyRequests(
                 RATE_EXCEEDED, reason="ReservedFunctionConcurrentInvocationLimitExceeded"
             )

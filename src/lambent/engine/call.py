@@ -13,7 +13,9 @@ from lambent.errors import LambentError
 from lambent.observe.tail import LogTail
 
 if TYPE_CHECKING:
-    from lambent.engine.admission import Concurrency
+    from lambent.engine.admission import Concurrency, Provisioned
+
+    Lease = Concurrency | Provisioned
 
 
 class Call:
@@ -23,12 +25,12 @@ class Call:
         "_lease", "admitted", "arn", "deadline_ms", "invocation", "started", "tail", "trace",
     )  # fmt: skip
 
-    def __init__(self, invocation: Invocation, arn: str, trace: str, lease: Concurrency) -> None:
+    def __init__(self, invocation: Invocation, arn: str, trace: str, lease: Lease) -> None:
         self.invocation = invocation
         self.arn = arn
         """As the context shows it: with the qualifier that was used."""
         self.trace = trace
-        self._lease: Concurrency | None = lease
+        self._lease: Lease | None = lease
         self.admitted = 0.0
         """Monotonic seconds when it was let in."""
         self.started = 0.0

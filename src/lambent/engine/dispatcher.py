@@ -9,13 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from lambent.clock import Clock
-from lambent.control.targets import LATEST, FunctionTargets, VersionTarget
+from lambent.control.targets import (
+    LATEST,
+    Allocation,
+    FunctionTargets,
+    ProvisionedTarget,
+    VersionTarget,
+)
 from lambent.engine import tenants
-from lambent.engine.admission import Admission
+from lambent.engine.admission import Admission, Concurrency, Provisioned
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Owner, Spawn
+from lambent.engine.environment import Environment, Initialization, Owner, Spawn
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.engine.keeper import Keeper
 from lambent.engine.launcher import Launcher
@@ -26,6 +33,8 @@ from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
 from lambent.observe.trace_header import new_trace
+
+NOTHING: Final = ProvisionedTarget(0, 0)
 
 
 class Dispatcher:
@@ -68,17 +77,22 @@ class Dispatcher:
         key = target.version
         if target.tenant_isolation or invocation.tenant_id:
             key = tenants.pool_key(target, invocation.tenant_id)
-        concurrency = route.concurrency
-        try:
-            concurrency.admit()
-        except TooManyRequests:
-            self._metrics.throttle(target)
-            raise
+        lease: Concurrency | Provisioned = route.concurrency
+        own = route.provisioned.get(target.version) if route.provisioned else None
+        if own is not None and own.running < own.limit:
+            own.running += 1
+            lease = own
+        else:
+            try:
+                route.concurrency.admit()
+            except TooManyRequests:
+                self._metrics.throttle(target)
+                raise
         arn = route.arns.get(qualifier) or _arn(route, qualifier)
         trace = (
             invocation.trace_header or new_trace(invocation.request_id, self._clock.time_ms())[0]
         )
-        call = Call(invocation, arn, trace, concurrency)
+        call = Call(invocation, arn, trace, lease)
         call.admitted = self._clock.monotonic()
         try:
             (route.pools.get(key) or self._pool(route, target, key)).submit(call)
@@ -178,11 +192,35 @@ class Dispatcher:
                 self._retire(pool)
             else:
                 pool.target = target
+        self._provide(route)
+
+    def _provide(self, route: Route) -> None:
+        """Let every version have what is provisioned for it now."""
+        targets = route.targets
+        route.concurrency.provide(sum(each.requested for each in targets.provisioned.values()))
+        for version in {*targets.provisioned, *route.provisioned}:
+            wanted = targets.provisioned.get(version, NOTHING)
+            route.provisioned.setdefault(version, Provisioned()).limit = wanted.requested
+            target = targets.versions.get(version)
+            if target is not None and target.state == "Active":
+                pool = route.pools.get(version) or self._pool(route, target, version)
+                pool.provide(wanted)
+        for version in [v for v, own in route.provisioned.items() if not own.limit]:
+            del route.provisioned[version]  # calls that run still give their lease back to it
+
+    def allocation(self, account: str, region: str, name: str, version: str) -> Allocation:
+        """How far the provisioned environments of a version have come."""
+        route = self._table.routes.get((account, region, name))
+        pool = None if route is None else route.pools.get(version)
+        if pool is None or pool.reserve is None:
+            return Allocation()
+        return pool.reserve.allocation()
 
     def function_deleted(self, account: str, region: str, name: str) -> None:
         route = self._table.routes.pop((account, region, name), None)
         if route is not None:
             route.concurrency.reserve(None)
+            route.concurrency.provide(0)
             self._metrics.forget(route.targets.arn)
             for pool in route.pools.values():
                 self._retire(pool)
@@ -197,9 +235,9 @@ class Dispatcher:
         )
         return pool
 
-    def _make(self, target: VersionTarget, owner: Owner) -> Environment:
+    def _make(self, target: VersionTarget, owner: Owner, kind: Initialization) -> Environment:
         self._keeper.make_room()
-        environment = Environment(target, owner, self._launcher, self._metrics, self._spawn)
+        environment = Environment(target, owner, self._launcher, self._metrics, self._spawn, kind)
         self._living.add(environment)
         self._all_ended.clear()
         self._spawn(self._live(environment))
@@ -238,7 +276,9 @@ class Dispatcher:
             states.setdefault(arn, Counter())[environment.state.value] += 1
         for route in self._table.routes.values():
             arn = route.targets.arn
-            yield FunctionLoad(arn, route.concurrency.running, states.pop(arn, {}))
+            running = route.concurrency.running
+            running += sum(own.running for own in route.provisioned.values())
+            yield FunctionLoad(arn, running, states.pop(arn, {}))
         for arn, rest in states.items():  # of functions that were deleted meanwhile
             yield FunctionLoad(arn, 0, rest)
 

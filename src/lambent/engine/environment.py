@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 
@@ -37,10 +37,17 @@ from lambent.sandbox.spec import Exit, Sandbox
 log = structlog.get_logger()
 
 INIT_LIMIT_S = 10.0
+UNHURRIED_INIT_S = 130.0
+"""Init ahead of calls may take this long, or as long as the function's time limit if that is more."""
 SHUTDOWN_S = 0.3
 """Lambda's Shutdown phase for a runtime without extensions."""
 MEASURE_EVERY_S = 0.05
 """How often the memory of an environment that answers many short calls is looked at."""
+
+Initialization = Literal["on-demand", "provisioned-concurrency"]
+"""What AWS_LAMBDA_INITIALIZATION_TYPE says."""
+ON_DEMAND: Final = "on-demand"
+PROVISIONED: Final = "provisioned-concurrency"
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -71,8 +78,10 @@ class Environment:
         launcher: Launcher,
         metrics: Metrics,
         spawn: Spawn,
+        initialization: Initialization = ON_DEMAND,
     ) -> None:
         self.target = target
+        self.initialization = initialization
         self.state = State.NEW
         self.idle_since = 0.0
         self.frozen = False
@@ -90,6 +99,9 @@ class Environment:
         self._call: Call | None = None
         self._answer: StreamedAnswer | None = None
         self._measure_at = 0.0
+        self._init_limit_s = (
+            INIT_LIMIT_S if initialization == ON_DEMAND else max(UNHURRIED_INIT_S, target.timeout_s)
+        )
         self._made = self._clock.monotonic()
         self._init_started = 0.0
         self._ready = 0.0
@@ -111,7 +123,7 @@ class Environment:
                 return
             self._sandbox = sandbox
             self.state = advance(self.state, Event.START)
-            await self._launch(INIT_LIMIT_S)
+            await self._launch(self._init_limit_s)
         except LambentError as error:
             self._fail_to_start(error)
         except OSError as error:
@@ -134,7 +146,11 @@ class Environment:
         self._deadline.arm(limit_s)
         try:
             runtime = await self._launcher.launch(
-                self._sandbox, self.target, self, self._journal.stream_name
+                self._sandbox,
+                self.target,
+                self,
+                self._journal.stream_name,
+                self.initialization,
             )
         except InvalidEntrypoint as error:  # the function's fault, so an outcome
             self._break(Fault(error.error_type, str(error)))
@@ -404,7 +420,7 @@ class Environment:
             await self._stop_processes()
             if self.state is State.RESETTING:
                 self.state = advance(self.state, Event.START)
-                await self._launch(INIT_LIMIT_S)
+                await self._launch(self._init_limit_s)
         except (LambentError, OSError) as error:
             log.error("environment.reset_failed", function=self.target.arn, error=str(error))
             self._lose(None)

@@ -61,9 +61,10 @@ class Keeper:
         now = self._clock.monotonic()
         frozen = unfrozen = False
         for pool in self._pools():
-            for environment in list(pool.idle):  # oldest first
+            kept = () if pool.reserve is None else pool.reserve.members
+            for environment in pool.resting():
                 idle_s = now - environment.idle_since
-                if idle_s >= self._idle_s:
+                if idle_s >= self._idle_s and environment not in kept:
                     pool.give_back(environment)
                 elif idle_s >= FREEZE_AFTER_S:
                     if self._freeze:

@@ -100,7 +100,12 @@ class Launcher:
         )
 
     async def launch(
-        self, sandbox: Sandbox, target: VersionTarget, events: LogSink, log_stream: str
+        self,
+        sandbox: Sandbox,
+        target: VersionTarget,
+        events: LogSink,
+        log_stream: str,
+        initialization: str = "on-demand",
     ) -> Runtime:
         """Start a runtime process; what it says goes to `events`."""
         listener = sandbox.listeners.get(RUNTIME_API_PORT)
@@ -115,6 +120,7 @@ class Launcher:
                 secret_access_key=credentials.secret_access_key,
                 session_token=credentials.session_token,
                 log_fd=LOG_FD,
+                initialization_type=initialization,
             ),
         )
         loop = asyncio.get_running_loop()

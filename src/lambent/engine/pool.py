@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from lambent.control.targets import VersionTarget
+from lambent.control.targets import ProvisionedTarget, VersionTarget
 from lambent.engine.admission import Concurrency
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Owner
+from lambent.engine.environment import (
+    ON_DEMAND,
+    PROVISIONED,
+    Environment,
+    Initialization,
+    Owner,
+)
+from lambent.engine.reserve import Reserve
 from lambent.engine.states import State
 from lambent.errors import LambentError, ServiceException
 
 RETURN_S = 0.2
 """How long a call waits for an environment that has answered before one is started for it."""
 
-Make = Callable[[VersionTarget, Owner], Environment]
+Make = Callable[[VersionTarget, Owner, Initialization], Environment]
 
 
 class Pool:
@@ -33,6 +40,7 @@ class Pool:
         "_on_idle",
         "environments",
         "idle",
+        "reserve",
         "retired",
         "starting",
         "target",
@@ -55,10 +63,15 @@ class Pool:
         self.idle: list[Environment] = []
         """In the order in which they became idle; the last is used first."""
         self.waiting: deque[Call] = deque()
+        self.reserve: Reserve | None = None
+        """What is kept ready ahead of calls; None while nothing is provisioned."""
         self.retired = False
 
     def submit(self, call: Call) -> None:
         """Run `call` as soon as an environment is free; may raise what refuses a new one."""
+        if self.reserve is not None and (environment := self.reserve.take()) is not None:
+            environment.invoke(call)
+            return
         if self.idle:
             self.idle.pop().invoke(call)
             return
@@ -78,7 +91,8 @@ class Pool:
 
     def _returning(self) -> int:
         """How many have answered and will be free at once, or nearly."""
-        if len(self.environments) == len(self.starting) + len(self.idle):
+        resting = 0 if self.reserve is None else len(self.reserve.idle)
+        if len(self.environments) == len(self.starting) + len(self.idle) + resting:
             return 0
         return sum(environment.state is State.RETURNING for environment in self.environments)
 
@@ -97,11 +111,30 @@ class Pool:
 
     def _start(self) -> None:
         self._concurrency.admit_start()
-        self.starting.add(environment := self._make(self.target, self))
+        self.starting.add(environment := self._make(self.target, self, ON_DEMAND))
         self.environments.add(environment)
+
+    def provide(self, wanted: ProvisionedTarget) -> None:
+        """Keep this many environments ready from now on."""
+        if self.reserve is None:
+            if not wanted.requested:
+                return
+            self.reserve = Reserve(self._begin_provisioned)
+        for environment in self.reserve.provide(wanted):
+            self.give_back(environment)
+        if not wanted.requested and not self.reserve.members:
+            self.reserve = None
+
+    def _begin_provisioned(self) -> Environment:
+        environment = self._make(self.target, self, PROVISIONED)
+        self.environments.add(environment)
+        return environment
 
     def environment_free(self, environment: Environment) -> None:
         self.starting.discard(environment)
+        if self.reserve is not None and environment in self.reserve.members:
+            self._reserved_free(self.reserve, environment)
+            return
         waiting = self.waiting
         while waiting:
             call = waiting.popleft()
@@ -116,12 +149,33 @@ class Pool:
             self.idle.append(environment)
             self._on_idle()
 
+    def _reserved_free(self, reserve: Reserve, environment: Environment) -> None:
+        """A provisioned one: it serves whoever waits, goes back to its place, or has to leave."""
+        if environment.state is not State.UNREADY:
+            while self.waiting:
+                call = self.waiting.popleft()
+                if not call.invocation.cancelled:
+                    environment.invoke(call)
+                    return
+                call.drop()
+        if self.retired or not reserve.free(environment):
+            self.give_back(environment)
+        else:
+            self._on_idle()
+
     def environment_resetting(self, environment: Environment) -> None:
+        if self.reserve is not None and environment in self.reserve.members:
+            self.reserve.resetting(environment)
+            return
         if environment in self.idle:
             self.idle.remove(environment)
         self.starting.add(environment)
 
     def environment_lost(self, environment: Environment, error: LambentError | None) -> None:
+        if self.reserve is not None and environment in self.reserve.members:
+            self.environments.discard(environment)
+            self.reserve.lost(environment, "" if error is None else _failure(error))
+            return
         self._forget(environment)
         if error is not None and self.waiting:
             self.waiting.popleft().fail(error)
@@ -139,6 +193,14 @@ class Pool:
         self.starting.discard(environment)
         if environment in self.idle:
             self.idle.remove(environment)
+        if self.reserve is not None:
+            self.reserve.drop(environment)
+
+    def resting(self) -> Iterator[Environment]:
+        """Everybody idle: those who may be given back, longest idle first, then the provisioned."""
+        yield from tuple(self.idle)
+        if self.reserve is not None:
+            yield from tuple(self.reserve.idle)
 
     def give_back(self, environment: Environment) -> None:
         """Close one idle environment."""
@@ -148,14 +210,28 @@ class Pool:
     def retire(self) -> None:
         """No new calls come; those that run or wait finish here, on the old code."""
         self.retired = True
+        self._end_reserve()
         for environment in list(self.idle):
             self.give_back(environment)
 
     def close(self) -> None:
         """End all of it now; whoever waits is told."""
         self.retired = True
+        self._end_reserve()
         while self.waiting:
             self.waiting.popleft().fail(ServiceException("the server is shutting down"))
         for environment in list(self.environments):
             self._forget(environment)
             environment.close()
+
+    def _end_reserve(self) -> None:
+        """What stands becomes like any other; nothing is replaced any more."""
+        if self.reserve is not None:
+            self.reserve.close()
+            for environment in list(self.reserve.idle):
+                self.give_back(environment)
+
+
+def _failure(error: LambentError) -> str:
+    """The StatusReason of an environment that the host could not start."""
+    return str(getattr(error, "code", type(error).__name__))

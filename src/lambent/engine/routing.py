@@ -16,7 +16,7 @@ from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, Versio
 from lambent.errors import ResourceConflict, ResourceNotFound
 
 if TYPE_CHECKING:
-    from lambent.engine.admission import Concurrency
+    from lambent.engine.admission import Concurrency, Provisioned
     from lambent.engine.pool import Pool
 
 Key = tuple[str, str, str]
@@ -31,6 +31,8 @@ class Route:
     concurrency: Concurrency
     pools: dict[str, Pool] = field(default_factory=dict)
     """By version; by version and tenant where these are kept apart (`tenants.pool_key`)."""
+    provisioned: dict[str, Provisioned] = field(default_factory=dict)
+    """By version."""
     arns: dict[str | None, str] = field(default_factory=dict)
     """The context's invoked ARN by qualifier as it was given."""
 

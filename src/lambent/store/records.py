@@ -107,6 +107,13 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     revision_id: str
 
 
+class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
+    """A provisioned concurrency configuration; how far it has come is the engine's knowledge."""
+
+    requested: int
+    modified_ms: int
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to a function as a whole."""
 
@@ -115,5 +122,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tags: dict[str, str] = {}
     reserved_concurrency: int | None = None
+    provisioned: dict[str, Provisioned] = {}
+    """By qualifier: a version's number or an alias's name; at most one leads to any version."""
     last_version: int = 0
     """The highest number published; numbers are never reused."""
