@@ -93,6 +93,12 @@ ENTRIES: Final = (
         "[The API](api.md) lists the paths.",
     ),
     Entry(
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "404: this version or alias has no provisioned concurrency.",
+        "None was put, or it was put on the alias and asked of the version, or the reverse.",
+        "`aws lambda list-provisioned-concurrency-configs` shows where it is.",
+    ),
+    Entry(
         "ResourceNotFoundException",
         "404: there is no such function, version, alias or log group.",
         "It was not deployed, or to another account or region: an access key of twelve digits is "
