@@ -9,6 +9,7 @@
         ├── IncompleteSignature               400
         ├── InvalidParameterValue             400
         ├── InvalidRequestContent             400
+        ├── RecursiveInvocation               400  body says `Message`
         ├── AccessDenied                      403
         ├── UnrecognizedClient                403
         ├── InvalidSignature                  403
@@ -111,6 +112,12 @@ class UntypedInvalidParameterValue(InvalidParameterValue):
     """The same without `Type`: LAMBDA.md 2 lists where AWS leaves it out."""
 
     typed = False
+
+
+class RecursiveInvocation(AwsError):  # noqa: N818
+    """A chain of invokes has come back to the same function too often."""
+
+    code, status, message_key = "RecursiveInvocationException", 400, "Message"
 
 
 class InvalidRequestContent(AwsError):  # noqa: N818

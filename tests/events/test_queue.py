@@ -7,7 +7,12 @@ import pytest
 
 from lambent.clock import SystemClock
 from lambent.engine.invocation import Outcome
-from lambent.errors import RequestTooLarge, ResourceNotFound, ServiceException
+from lambent.errors import (
+    RecursiveInvocation,
+    RequestTooLarge,
+    ResourceNotFound,
+    ServiceException,
+)
 from lambent.events.policy import EventPolicy
 
 
@@ -440,5 +445,18 @@ def test_outcomes_of_success_are_not_retried_whatever_their_payload(server):
             await s.accept("r1")
             await s.callee.until(lambda: s.callee.calls)
             await s.empty()
+
+    run(main())
+
+
+def test_an_event_in_a_loop_is_dropped_at_once(server):
+    async def main():
+        async with server().running() as s:
+            s.callee.answers["f"] = RecursiveInvocation("in a loop")
+            await s.accept("r1")
+            await s.callee.until(lambda: s.callee.calls)
+            await s.empty()
+            await s.clock.advance(10_000)
+            assert len(s.callee.calls) == 1
 
     run(main())

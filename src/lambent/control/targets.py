@@ -94,6 +94,8 @@ class FunctionTargets:
     aliases: Mapping[str, AliasTarget] = field(default_factory=dict)
     provisioned: Mapping[str, ProvisionedTarget] = field(default_factory=dict)
     """By version."""
+    recursive_loop: Literal["Terminate", "Allow"] = "Terminate"
+    """Whether a chain of invokes that comes back here again and again is stopped."""
 
 
 class TargetListener(Protocol):

@@ -19,7 +19,7 @@ from lambent.control.targets import (
     ProvisionedTarget,
     VersionTarget,
 )
-from lambent.engine import tenants
+from lambent.engine import lineage, tenants
 from lambent.engine.admission import Admission, Concurrency, Provisioned
 from lambent.engine.call import Call
 from lambent.engine.environment import Environment, Initialization, Owner, Spawn
@@ -28,7 +28,7 @@ from lambent.engine.keeper import Keeper
 from lambent.engine.launcher import Launcher
 from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
-from lambent.errors import LambentError, TooManyRequests
+from lambent.errors import LambentError, RecursiveInvocation, TooManyRequests
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
@@ -77,6 +77,13 @@ class Dispatcher:
         key = target.version
         if target.tenant_isolation or invocation.tenant_id:
             key = tenants.pool_key(target, invocation.tenant_id)
+        trace = (
+            invocation.trace_header or new_trace(invocation.request_id, self._clock.time_ms())[0]
+        )
+        if lineage.MARK in trace:
+            trace = self._follow(route.targets, trace)
+        else:
+            trace += route.lineage
         lease: Concurrency | Provisioned = route.concurrency
         own = route.provisioned.get(target.version) if route.provisioned else None
         if own is not None and own.running < own.limit:
@@ -89,9 +96,6 @@ class Dispatcher:
                 self._metrics.throttle(target)
                 raise
         arn = route.arns.get(qualifier) or _arn(route, qualifier)
-        trace = (
-            invocation.trace_header or new_trace(invocation.request_id, self._clock.time_ms())[0]
-        )
         call = Call(invocation, arn, trace, lease)
         call.admitted = self._clock.monotonic()
         try:
@@ -100,6 +104,13 @@ class Dispatcher:
             if isinstance(error, TooManyRequests):
                 self._metrics.throttle(target)
             call.drop()
+            raise
+
+    def _follow(self, targets: FunctionTargets, trace: str) -> str:
+        try:
+            return lineage.follow(targets, trace)
+        except RecursiveInvocation:
+            self._metrics.count("invocations.recursive_dropped")
             raise
 
     def resolve(
@@ -181,7 +192,9 @@ class Dispatcher:
         route = self._table.routes.get(key)
         if route is None:
             concurrency = self._admission.function(targets.account, targets.region)
-            route = self._table.routes[key] = Route(targets, concurrency)
+            route = self._table.routes[key] = Route(
+                targets, concurrency, lineage=lineage.suffix(targets.arn)
+            )
         route.targets = targets
         route.concurrency.reserve(targets.reserved_concurrency)
         route.arns = {None: targets.arn, LATEST: f"{targets.arn}:{LATEST}"}

@@ -35,6 +35,8 @@ class Route:
     """By version."""
     arns: dict[str | None, str] = field(default_factory=dict)
     """The context's invoked ARN by qualifier as it was given."""
+    lineage: str = ""
+    """What the trace header of a call without a lineage gets (`engine/lineage.py`)."""
 
 
 class RoutingTable:

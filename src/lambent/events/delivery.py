@@ -14,7 +14,7 @@ import structlog
 
 from lambent.clock import Clock
 from lambent.engine.invocation import Outcome
-from lambent.errors import ResourceNotFound, TooManyRequests
+from lambent.errors import RecursiveInvocation, ResourceNotFound, TooManyRequests
 from lambent.events.function_queue import FunctionQueue, QueuedEvent, back_off_s
 from lambent.events.policy import PolicyOf
 from lambent.events.settlement import Settlement
@@ -76,6 +76,8 @@ class Delivery:
             settle = self._deleted
         except TooManyRequests:
             settle = self._throttled
+        except RecursiveInvocation:
+            settle = self._recursive
         except Exception as error:  # noqa: BLE001  whatever it is, the event is kept and tried again
             self._log_system_error(queue, event, error)
             settle = self._system_error
@@ -128,6 +130,10 @@ class Delivery:
 
     def _deleted(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         self._settlement.drop(queue.key, event, "FunctionDeleted")
+
+    def _recursive(self, queue: FunctionQueue, event: QueuedEvent) -> None:
+        """A loop is not tried again; the event goes where failures go."""
+        self._settlement.drop(queue.key, event, "RecursiveInvocation")
 
     def _system_error(self, queue: FunctionQueue, event: QueuedEvent) -> None:
         event.faults += 1

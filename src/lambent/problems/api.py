@@ -32,6 +32,14 @@ ENTRIES: Final = (
         "With the AWS CLI: `--cli-binary-format raw-in-base64-out`.",
     ),
     Entry(
+        "RecursiveInvocationException",
+        "400: a chain of invokes has come to the same function more than 16 times.",
+        "A function invokes itself, or a queue or topic that it writes to invokes it again; the "
+        "`Lineage` of X-Amzn-Trace-Id counts. An asynchronous event is dropped instead.",
+        "Break the loop, or allow it: `aws lambda put-function-recursion-config --recursive-loop "
+        "Allow`.",
+    ),
+    Entry(
         "CodeStorageExceededException",
         "400: the code of all functions passes the account's limit.",
         "75 GB are taken, as on AWS.",
