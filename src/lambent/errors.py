@@ -30,6 +30,7 @@
         ├── OperationNotAllowed               400  the same: a protected log group
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
+        ├── FileSystemMountFailure            403  body says `Message`
         ├── ServiceException                  500
         └── NotAvailable                      501  an operation of the model that is not built yet
 
@@ -229,6 +230,12 @@ class InvalidRuntime(AwsError):  # noqa: N818
 
 class InvalidZipFile(AwsError):  # noqa: N818
     code, status = "InvalidZipFileException", 502
+
+
+class FileSystemMountFailure(AwsError):  # noqa: N818
+    """A function's file system cannot be shown to it."""
+
+    code, status, message_key = "EFSMountFailureException", 403, "Message"
 
 
 class ServiceException(AwsError):  # noqa: N818

@@ -38,6 +38,7 @@ from lambent.control.targets import LATEST, TargetListeners
 from lambent.engine import credentials
 from lambent.engine.bytecode import BytecodeCompiler
 from lambent.engine.dispatcher import Dispatcher
+from lambent.engine.file_systems import FileSystems
 from lambent.engine.launcher import Launcher
 from lambent.errors import ConfigurationError, LambentError, SandboxError
 from lambent.events.policy import EventPolicy
@@ -124,7 +125,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
         dispatcher = Dispatcher(
             Launcher(
-                host, planner, logs, clock, egress(settings), credentials.source(clients, clock)
+                host,
+                planner,
+                logs,
+                clock,
+                egress(settings),
+                credentials.source(clients, clock),
+                FileSystems(settings.file_systems_dir),
             ),
             metrics,
             clock,

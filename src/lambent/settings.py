@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Calls of an account and region that may run at once."""
     scaling_rate: int = 1000
     """Environments that one function may start per 10 s."""
+    file_systems_dir: Path | None = None
+    """Folder of local file systems: FileSystemConfigs' access point `fsap-…` is its subfolder."""
     idle_s: float = 600.0
     """How long an environment may stay idle."""
     freeze: bool = True

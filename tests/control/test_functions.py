@@ -799,3 +799,31 @@ def test_tenancy_is_decided_at_creation_and_shown_ever_after(world):
         assert text == "SnapStart is not supported for functions with TenancyConfig."
 
     world(main)
+
+
+def test_a_file_system_needs_a_vpc_and_keeps_how_it_is_read(world):
+    efs = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-0123456789abcdef0"
+    s3 = (
+        "arn:aws:s3files:us-east-1:123456789012:file-system/fs-0123456789abcdef0/access-point/"
+        "fsap-0123456789abcdef0"
+    )
+    vpc = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    direct = {"DirectS3Read": "AUTO"}
+
+    async def main(w):
+        bare = {"Arn": efs, "LocalMountPath": "/mnt/x"}
+        assert await refused(w.create(FileSystemConfigs=[bare]), InvalidParameterValue) == (
+            f"Function must be configured to execute in a VPC to reference access point {efs}."
+        )
+        wrong = {**bare, "S3FilesConfig": direct}
+        text = await refused(
+            w.create(FileSystemConfigs=[wrong], VpcConfig=vpc), InvalidParameterValue
+        )
+        assert text == "S3FilesConfig is valid only for Amazon S3 Files access points."
+        right = {"Arn": s3, "LocalMountPath": "/mnt/x", "S3FilesConfig": direct}
+        created = await w.create(FileSystemConfigs=[right], VpcConfig=vpc)
+        assert created["FileSystemConfigs"] == [right]
+        await w.settle()
+        assert w.target().file_systems == ((s3, "/mnt/x"),)
+
+    world(main)

@@ -14,7 +14,16 @@ from msgspec import UNSET, UnsetType
 
 from lambent.clock import iso8601
 from lambent.control.names import Scope, version_name
-from lambent.store.records import LATEST, Alias, Configuration, Function, Logging, Version, Vpc
+from lambent.store.records import (
+    LATEST,
+    Alias,
+    Configuration,
+    FileSystem,
+    Function,
+    Logging,
+    Version,
+    Vpc,
+)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -46,7 +55,7 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     last_update_status: str | UnsetType = UNSET
     last_update_status_reason: str | UnsetType = UNSET
     last_update_status_reason_code: str | UnsetType = UNSET
-    file_system_configs: list[dict[str, str]] | UnsetType = UNSET
+    file_system_configs: list[dict[str, Any]] | UnsetType = UNSET
     package_type: str = "Zip"
     architectures: list[str]
     ephemeral_storage: dict[str, int]
@@ -140,10 +149,7 @@ def configuration(
         kms_key_arn=kept.kms_key_arn or UNSET,
         tracing_config={"Mode": kept.tracing_mode},
         revision_id=version.revision_id,
-        file_system_configs=[
-            {"Arn": system.arn, "LocalMountPath": system.mount_path} for system in kept.file_systems
-        ]
-        or UNSET,
+        file_system_configs=[_file_system(system) for system in kept.file_systems] or UNSET,
         architectures=[version.code.architecture],
         ephemeral_storage={"Size": kept.ephemeral_mb},
         snap_start=_snap_start(kept, version),
@@ -193,6 +199,13 @@ def _vpc(vpc: Vpc) -> dict[str, Any]:
         "VpcId": vpc.vpc_id,
         "Ipv6AllowedForDualStack": vpc.ipv6,
     }
+
+
+def _file_system(kept: FileSystem) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Arn": kept.arn, "LocalMountPath": kept.mount_path}
+    if kept.direct_s3_read:
+        shown["S3FilesConfig"] = {"DirectS3Read": kept.direct_s3_read}
+    return shown
 
 
 def _snap_start(kept: Configuration, version: Version) -> dict[str, str]:

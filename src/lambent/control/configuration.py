@@ -108,6 +108,11 @@ def apply(
     if isinstance(request, CreateFunction) and request.tenancy_config is not None:
         changed["tenant_isolation"] = True
     made = msgspec.structs.replace(base, **changed)
+    if made.file_systems and not (made.vpc and made.vpc.subnet_ids):
+        raise InvalidParameterValue(
+            "Function must be configured to execute in a VPC to reference access point "
+            f"{made.file_systems[0].arn}."
+        )
     if made.tenant_isolation and made.snap_start == "PublishedVersions":
         raise InvalidParameterValue("SnapStart is not supported for functions with TenancyConfig.")
     return made
@@ -180,7 +185,11 @@ def _nested(request: ConfigurationRequest) -> dict[str, Any]:
         changed["snap_start"] = request.snap_start.apply_on or "None"
     if request.file_system_configs is not None:
         changed["file_systems"] = tuple(
-            FileSystem(system.arn, system.local_mount_path)
+            FileSystem(
+                system.arn,
+                system.local_mount_path,
+                (system.s3_files_config and system.s3_files_config.direct_s3_read) or "",
+            )
             for system in request.file_system_configs
         )
     return changed

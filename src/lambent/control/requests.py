@@ -44,10 +44,14 @@ class TracingConfig(Request, frozen=True, kw_only=True):
     mode: Literal["PassThrough", "Active"] | None = None
 
 
+class S3FilesConfig(Request, frozen=True, kw_only=True):
+    direct_s3_read: str | None = msgspec.field(name="DirectS3Read", default=None)
+
+
 class FileSystemConfig(Request, frozen=True, kw_only=True):
     arn: str
     local_mount_path: str
-    s3_files_config: dict[str, Any] | None = None
+    s3_files_config: S3FilesConfig | None = msgspec.field(name="S3FilesConfig", default=None)
 
 
 class EphemeralStorage(Request, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> V
         state=version.state,
         state_reason=version.state_reason,
         runtime_version_arn=kept.runtime_version_arn,
+        file_systems=tuple((system.arn, system.mount_path) for system in kept.file_systems),
         tenant_isolation=kept.tenant_isolation,
     )
 

@@ -51,6 +51,8 @@ class VersionTarget:
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
     state_reason: str | None = None
     runtime_version_arn: str = ""
+    file_systems: tuple[tuple[str, str], ...] = ()
+    """ARNs of access points, each with the path where the function sees it."""
     tenant_isolation: bool = False
     """Environments are never shared between tenants (TenancyConfig)."""
 

@@ -16,9 +16,11 @@ from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel, RuntimeEvents
 from lambent.engine.credentials import CredentialsSource, IssuedHere
+from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime_api import RuntimeApi
 from lambent.observe.logs import LogStore
+from lambent.runtimes import processor
 from lambent.runtimes.frames import CHANNEL_FD
 from lambent.runtimes.launch import Facts, Planner
 from lambent.sandbox.spec import Egress, Process, ProcessSpec, Sandbox, SandboxHost, SandboxSpec
@@ -71,18 +73,21 @@ class Launcher:
         clock: Clock,
         egress: Egress,
         credentials: CredentialsSource | None = None,
+        file_systems: FileSystems | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._host = host
         self._planner = planner
         self._egress: Egress = egress
         self._credentials = credentials or IssuedHere()
+        self._file_systems = file_systems or FileSystems(None)
         self.logs = logs
         self.clock = clock
         self.new_id = new_id
 
     async def place(self, target: VersionTarget) -> Sandbox:
         """A sandbox for one environment; raises `SandboxError` or `InvalidRuntime`."""
+        processor.check(target)
         ground = await asyncio.to_thread(self._planner.ground, target)
         return await self._host.create(
             SandboxSpec(
@@ -92,6 +97,7 @@ class Launcher:
                 layer_dirs=target.layer_paths,
                 lang_dir=ground.lang_dir,
                 runtime_dir=ground.runtime_dir,
+                mounts=self._file_systems.mounts(target),
                 memory_mb=target.memory_mb,
                 ephemeral_mb=target.ephemeral_mb,
                 egress=self._egress,

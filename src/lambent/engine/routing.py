@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lambent.control.names import Scope
 from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
 from lambent.errors import ResourceConflict, ResourceNotFound
 
@@ -50,7 +51,7 @@ class RoutingTable:
         """The function's route; raises AWS's ResourceNotFoundException."""
         route = self.routes.get((account, region, name))
         if route is None:
-            arn = f"arn:aws:lambda:{region}:{account}:function:{name}:{qualifier or LATEST}"
+            arn = Scope(account, region).arn(name, qualifier or LATEST)
             raise ResourceNotFound(f"Function not found: {arn}")
         return route
 

@@ -146,10 +146,18 @@ ENTRIES: Final = (
         "`memory_limit_mb`.",
     ),
     Entry(
+        "EFSMountFailureException",
+        "403: a file system of the function cannot be shown to it.",
+        "FileSystemConfigs are folders below `file_systems_dir` here, which is not set or not "
+        "accessible.",
+        "Set `file_systems_dir`; the message names the folder.",
+    ),
+    Entry(
         "InvalidRuntimeException",
-        "502: this machine has no interpreter for the runtime.",
+        "502: this machine has no interpreter for the runtime, or another processor.",
         "The function can be created, as on AWS, but not run.",
-        "Install what the message names, for example with `uv python install 3.13`.",
+        "Install what the message names, for example with `uv python install 3.13`; or give the "
+        "code with the Architectures that the message names.",
     ),
     Entry(
         "ServiceException",

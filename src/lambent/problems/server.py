@@ -114,6 +114,12 @@ ENTRIES: Final = (
         "Invoke again, and report it.",
     ),
     Entry(
+        "SANDBOX_CANNOT_MOUNT",
+        "A function has a file system, and this machine does not isolate functions.",
+        "FileSystemConfigs are bind mounts, which need a mount namespace of the function's own.",
+        "`lambent doctor` says what isolation is missing; or take FileSystemConfigs off.",
+    ),
+    Entry(
         "SANDBOX_STUCK",
         "Processes of a sandbox did not end when killed.",
         "They wait in the kernel, for example for a disk that does not answer.",

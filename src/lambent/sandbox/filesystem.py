@@ -161,6 +161,20 @@ def _open_read_only(source: str, target: str) -> Tree:
     return Tree(fd, target)
 
 
+def open_shared(folders: list[tuple[str, str]]) -> list[Tree]:
+    """Detached, writable mounts of (source, name) pairs, for /mnt/<name>."""
+    trees: list[Tree] = []
+    try:
+        for source, name in folders:
+            trees.append(Tree(kernel.open_tree(source), f"mnt/{name}"))
+            kernel.restrict_mount(trees[-1].fd, "", kernel.ATTR_NOSUID | kernel.ATTR_NODEV)
+    except OSError:
+        for tree in trees:
+            os.close(tree.fd)
+        raise
+    return trees
+
+
 def _merge(layers: list[str], scratch: str) -> Tree:
     """The layers as one folder; the last one wins."""
     overlay(layers, scratch)
@@ -198,6 +212,9 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
     kernel.move_mount(root, ".")
     os.fchdir(root)
     os.close(root)
+    shared = [tree.target for tree in trees if tree.target.startswith("mnt/")]
+    if shared:
+        _make_mount_points(shared)
     for tree in trees:
         kernel.move_mount(tree.fd, tree.target)
         os.close(tree.fd)
@@ -210,6 +227,15 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
     kernel.pivot_root(".", ".")
     kernel.unmount(".")
     os.chdir("/")
+
+
+def _make_mount_points(targets: list[str]) -> None:
+    """Folders below /mnt, of this environment alone."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", "mnt", "tmpfs", flags, "mode=755,size=16k")
+    for target in targets:
+        os.mkdir(target, 0o755)
+    kernel.mount(None, "mnt", None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY)
 
 
 def _fresh_proc() -> None:
@@ -231,7 +257,7 @@ def survey_proc() -> None:
     """Which of the names in /proc this kernel has; once, in the spawner, where /proc is the host's."""
     for name in HIDDEN_IN_PROC:
         if os.path.isdir(f"/proc/{name}"):
-            _hidden.append(("mnt", f"proc/{name}"))
+            _hidden.append(("srv", f"proc/{name}"))
         elif os.path.exists(f"/proc/{name}"):
             _hidden.append(("dev/null", f"proc/{name}"))
     _read_only.extend(

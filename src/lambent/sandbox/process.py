@@ -122,6 +122,13 @@ class ProcessHost:
             raise SandboxError("the sandbox host is not open", code="SANDBOX_UNAVAILABLE")
         if spec.id in self._sandboxes:
             raise SandboxError(f"environment {spec.id} exists already", code="SANDBOX_EXISTS")
+        if spec.mounts:
+            raise SandboxError(
+                "the process sandbox cannot show a file system at /mnt",
+                code="SANDBOX_CANNOT_MOUNT",
+                fix="run where functions are isolated (lambent doctor), or take the "
+                "FileSystemConfigs off the function",
+            )
         place = self._folder / "places" / spec.id
         loop = asyncio.get_running_loop()
         folders = await loop.run_in_executor(None, self._lay_out, spec, place)

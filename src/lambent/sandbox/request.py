@@ -34,6 +34,11 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
         wire.join(os.fsencode(part) for pair in folders for part in pair),
         wire.join(os.fsencode(layer) for layer in spec.layer_dirs),
         int(has_disk),
+        wire.join(
+            part
+            for mount in spec.mounts
+            for part in (os.fsencode(mount.source), os.fsencode(mount.name))
+        ),
     ]
 
 

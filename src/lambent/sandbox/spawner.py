@@ -116,12 +116,14 @@ class Spawner:
         self, message: wire.Message, trees: list[filesystem.Tree]
     ) -> tuple[int, launcher.Plan, int]:
         """Fields and descriptors of CREATE, as `request` packs them."""
-        (_, pair, network, ports, tmp_mb, limits, folders, layers, disk) = message.fields
+        (_, pair, network, ports, tmp_mb, limits, folders, layers, disk, mounts) = message.fields
         fds = list(message.fds)
         control = fds.pop(0)
         pairs = [os.fsdecode(item) for item in wire.split(folders)]
         sources = list(zip(pairs[::2], pairs[1::2], strict=True))
         merged = [os.fsdecode(item) for item in wire.split(layers)]
+        shared = [os.fsdecode(item) for item in wire.split(mounts)]
+        trees += filesystem.open_shared(list(zip(shared[::2], shared[1::2], strict=True)))
         trees += filesystem.open_trees(sources, merged, self._scratch)
         tmp_trees = [filesystem.Tree(fds.pop(0), "tmp")] if int(disk) else []
         numbers = [int(item) for item in wire.split(limits)]

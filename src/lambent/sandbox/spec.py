@@ -18,6 +18,14 @@ Egress = Literal["none", "nat", "host"]
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of the host that a function may write to, shown at `/mnt/<name>`."""
+
+    source: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """One execution environment's place."""
 
@@ -33,6 +41,7 @@ class SandboxSpec:
     """The interpreter's prefix, shown read-only at /var/lang; None shows an empty folder."""
     runtime_dir: Path | None = None
     """Our runtime, boto3, snapshot_restore_py: read-only at /var/runtime."""
+    mounts: tuple[Mount, ...] = ()
     memory_mb: int = 128
     ephemeral_mb: int = 512
     pids_max: int = 1024

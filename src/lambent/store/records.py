@@ -30,6 +30,8 @@ class Vpc(msgspec.Struct, frozen=True):
 class FileSystem(msgspec.Struct, frozen=True):
     arn: str
     mount_path: str
+    direct_s3_read: str = ""
+    """Of S3 Files access points; empty: never given."""
 
 
 class Logging(msgspec.Struct, frozen=True):
