@@ -18,7 +18,7 @@ from lambent_inference.app import create_app
 from lambent_inference.events import http
 from lambent_inference.renewal import on_renewal
 from lambent_inference.service import Service
-from lambent_inference.settings import Settings, load
+from lambent_inference.settings import load
 
 log = logging.getLogger("lambent_inference")
 
@@ -28,8 +28,8 @@ WARM: Final = {"statusCode": 200, "body": "warm"}
 class Handler:
     """Answers events on one event loop, which a copied process replaces."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.service = Service(settings)
+    def __init__(self, service: Service) -> None:
+        self.service = service
         self._loop = asyncio.new_event_loop()
         self._old: list[asyncio.AbstractEventLoop] = []
         asyncio.set_event_loop(self._loop)
@@ -81,4 +81,4 @@ def is_ping(event: dict[str, Any]) -> bool:
     )
 
 
-handler = Handler(load())
+handler = Handler(Service(load()))

@@ -56,6 +56,8 @@ class Loader:
         """The encoded picture."""
         if kind == "base64":
             return await work.run(unbase64, value, self.settings)
+        if kind == "bytes" and isinstance(value, bytes):
+            return bounded(value, self.settings)
         if kind not in KINDS:
             raise InvalidImage(f"image type {kind[:40]!r} is not one of {', '.join(KINDS)}.")
         if not isinstance(value, str):
@@ -117,6 +119,15 @@ def unbase64(value: Any, settings: Settings) -> bytes:
         data = base64.b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         raise InvalidImage("it is not valid base64.") from None
+    if not data:
+        raise InvalidImage("Empty image payload.")
+    return data
+
+
+def bounded(data: bytes, settings: Settings) -> bytes:
+    """Bytes that came as they are, in a form or as a body."""
+    if len(data) > settings.max_image_mb << 20:
+        raise InvalidImage(too_large(settings))
     if not data:
         raise InvalidImage("Empty image payload.")
     return data

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import cast
 
 from lambent_inference.errors import InferenceError
+from lambent_inference.images import Loader
 from lambent_inference.metrics import Metrics
 from lambent_inference.models.contract import Manager
+from lambent_inference.observe import Capture
 from lambent_inference.settings import Settings
 
 log = logging.getLogger("lambent_inference")
@@ -37,6 +39,8 @@ class Service:
         self.settings = settings
         self.server_id = settings.inference_server_id or uuid.uuid4().hex[:12]
         self.metrics = Metrics()
+        self.images = Loader(settings)
+        self.capture = Capture(settings)
         self.ready = not (settings.preload_models or settings.pinned_models)
         self._make = make
         self._models: Manager | None = None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 Names = tuple[str, ...]
-SECRET: Final = frozenset({"roboflow_api_key", "redis_password"})
+SECRET: Final = frozenset({"roboflow_api_key", "redis_password", "roboflow_service_secret"})
 """Never shown, never logged."""
 ALIASES: Final = {"roboflow_api_key": ("ROBOFLOW_API_KEY", "API_KEY")}
 
@@ -150,6 +150,8 @@ class Settings:
     """Threads of one model; 0 means one per core that the function has."""
     roboflow_api_key: str | None = None
     """Key for the platform when a request brings none; `API_KEY` is another name of it."""
+    roboflow_service_secret: str | None = None
+    """Who knows it may ask not to be counted (`countinference=false`); unset means nobody."""
     api_base_url: str = "https://api.roboflow.com"
     """The platform's API."""
     redis_host: str | None = None

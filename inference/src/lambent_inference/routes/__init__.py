@@ -8,12 +8,39 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from lambent_inference.routes import families, meta, registry
+from lambent_inference.routes import (
+    clip,
+    families,
+    grounded,
+    invocations,
+    kserve,
+    legacy,
+    meta,
+    reading,
+    registry,
+    tabular,
+    tasks,
+)
+from lambent_inference.routes.families import Family
 from lambent_inference.settings import Settings
+
+PRESENT = (
+    Family("CLIP", "core_model_clip_enabled", ("/clip/{rest:path}",), clip.router, core=True),
+    Family("docTR", "core_model_doctr_enabled", ("/doctr/{rest:path}",), reading.doctr, core=True),
+    Family("EasyOCR", "core_model_easyocr_enabled", ("/easy_ocr/{rest:path}",), reading.easy_ocr, core=True),
+    Family("YOLO-World", "core_model_yolo_world_enabled", ("/yolo_world/{rest:path}",), grounded.yolo_world, core=True),
+    Family("Grounding DINO", "core_model_groundingdino_enabled", ("/grounding_dino/{rest:path}",), grounded.grounding_dino, core=True),
+    Family("Tabular models", "tabular_enabled", ("/infer/tabular", "/infer/tabular/{rest:path}"), tabular.router),
+    Family("Embeddings", "embeddings_enabled", ("/infer/embeddings", "/infer/embeddings/{rest:path}"), clip.by_any),
+    Family("Invocations", "invocations_enabled", ("/invocations", "/ping"), invocations.router),
+    Family("KServe's protocol", "kserve_enabled", ("/v2", "/v2/{rest:path}"), kserve.router),
+    Family("Models by their path", "legacy_route_enabled", ("/{dataset_id}/{version_id}",), legacy.router),
+)  # fmt: skip
 
 
 def install(app: FastAPI, settings: Settings) -> None:
     app.include_router(meta.router)
-    families.install(app, settings)
     app.include_router(registry.router)
+    app.include_router(tasks.router)
+    families.install(app, settings, PRESENT)
     app.include_router(meta.last)

@@ -1,17 +1,23 @@
 """What every prediction goes through: the key, the images, the model, what is written down of it.
 
-A route gets a `Call` by dependency, asks it for images and answers, and shapes the result.
+A route gets a `Call` by dependency, asks it for images and answers, and hands the shaped result to
+`answers.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 
-from lambent_inference.errors import InvalidModelId
-from lambent_inference.models.contract import Description, Family, Image, Outcome, Task
+from lambent_inference.errors import InvalidImage, InvalidModelId
+from lambent_inference.models.contract import Description, Family, Image, Load, Outcome, Task
+from lambent_inference.observe import write_prediction
 from lambent_inference.record import Record
+from lambent_inference.routes.schema import Picture
+from lambent_inference.routes.shapes import sureness
 from lambent_inference.security import checked_model_id
 from lambent_inference.service import Service
 
@@ -23,6 +29,9 @@ class Call:
         self.request = request
         self.service: Service = request.app.state.service
         self.record: Record = request.scope["lambent"]
+        self.captured = self.service.capture.chosen()
+        self.pictures: list[bytes] = []
+        """The encoded pictures of a request that is captured."""
 
     def key(self, in_body: str | None = None) -> str | None:
         """Query before header before body before the server's own."""
@@ -33,6 +42,30 @@ class Call:
             return token.strip()
         return in_body or self.service.settings.roboflow_api_key
 
+    async def images(
+        self, given: Picture | Sequence[Picture], *, orient: bool = True
+    ) -> list[Image]:
+        """Decoded, in order."""
+        pictures = [given] if isinstance(given, Picture) else list(given)
+        most = self.service.settings.max_images_per_request
+        if len(pictures) > most:
+            raise InvalidImage(f"more than {most} images in one request (MAX_IMAGES_PER_REQUEST).")
+        if not pictures:
+            raise InvalidImage("there is none in the request.")
+        one_by_one = [self.image(one.type, one.value, orient=orient) for one in pictures]
+        if len(one_by_one) == 1:
+            return [await one_by_one[0]]
+        return list(await asyncio.gather(*one_by_one))
+
+    async def image(self, kind: str, value: Any, *, orient: bool = True) -> Image:
+        loader = self.service.images
+        if kind == "numpy":
+            return await loader.load(kind, value)
+        data = await loader.read(kind, value)
+        if self.captured:
+            self.pictures.append(data)
+        return await loader.decode(data, orient=orient)
+
     async def add(
         self, model_id: str, key: str | None, *, model_type: str | None = None
     ) -> Description:
@@ -40,9 +73,7 @@ class Call:
         loaded = await self.service.models.add(
             checked_model_id(model_id), api_key=key, model_type=model_type
         )
-        self.record.add(loaded.model, *((loaded.load,) if loaded.load else ()))
-        if loaded.load:
-            self.service.metrics.loads[loaded.model.model_id] += 1
+        self._note(loaded.model, (loaded.load,) if loaded.load else ())
         return loaded.model
 
     def named(self, model_id: str | None, family: Family) -> str:
@@ -56,16 +87,39 @@ class Call:
     async def infer(
         self, model_id: str, task: Task, images: Sequence[Image], key: str | None
     ) -> Outcome:
-        outcome = await self.service.models.infer(model_id, task, images, api_key=key)
-        self.record.add(outcome.model, *outcome.loads)
-        metrics = self.service.metrics
-        for load in outcome.loads:
-            metrics.loads[load.model_id] += 1
+        outcome = await self.service.models.infer(
+            checked_model_id(model_id), task, images, api_key=key
+        )
+        self._note(outcome.model, outcome.loads)
         of = (outcome.model.model_id, outcome.model.version)
+        metrics, settings = self.service.metrics, self.service.settings
         metrics.predictions[of] += len(outcome.answers)
         metrics.seconds[of] += outcome.seconds
+        if settings.prediction_log:
+            sure = [sureness(answer) for answer in outcome.answers]
+            write_prediction(settings, self.record.request_id, outcome.model, outcome.seconds, sure)
         return outcome
+
+    async def capture(self, model: Description, inputs: object, output: object) -> None:
+        """Keep what went in and came out, if this request is one of the sample."""
+        if self.captured:
+            await self.service.capture.keep(
+                self.record.request_id,
+                model,
+                self.request.scope["path"],
+                inputs,
+                self.pictures,
+                output,
+            )
+
+    def _note(self, model: Description, loads: Sequence[Load]) -> None:
+        self.record.add(model, *loads)
+        for load in loads:
+            self.service.metrics.loads[load.model_id] += 1
 
 
 async def call(request: Request) -> Call:
     return Call(request)
+
+
+Caller = Annotated[Call, Depends(call)]

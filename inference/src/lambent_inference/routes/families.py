@@ -52,24 +52,33 @@ WITHOUT: Final = (
     "/inference_pipelines/{rest:path}",
     "/infer/action_recognition",
 )
+OURS: Final = ("/infer/{rest:path}", "/model/{rest:path}")
+"""First segments that name no dataset."""
 
 
-def install(app: FastAPI, settings: Settings, present: tuple[Family, ...] = ()) -> None:
-    for family in (*present, *ABSENT):
-        if (switch := off_by(family, settings)) is not None:
-            _answer(app, family.paths, SwitchedOff(family.title, variable(switch)))
-        elif family.router is None:
-            _answer(app, family.paths, NotFound(f"{family.title}: this server has no such models."))
-        else:
-            app.include_router(family.router)
-            _answer(
-                app, family.paths, NotFound(f"{family.title}: there is no such route."), rest=True
-            )
+def install(app: FastAPI, settings: Settings, present: tuple[Family, ...]) -> None:
+    """In the order of matching: the last of those present is the legacy route, which takes anything."""
+    *others, legacy = present
+    for family in (*others, *ABSENT):
+        _install(app, family, settings)
     _answer(app, WITHOUT, NotFound("This server has no such models."))
     if settings.disable_workflow_endpoints:
         _answer(app, WORKFLOWS, SwitchedOff("Workflows", "DISABLE_WORKFLOW_ENDPOINTS", "True"))
     else:
         _answer(app, WORKFLOWS, NotFound("Workflows are not in this version of the server."))
+    _answer(app, OURS, NotFound("There is no such route."))
+    _install(app, legacy, settings)
+
+
+def _install(app: FastAPI, family: Family, settings: Settings) -> None:
+    if (switch := off_by(family, settings)) is not None:
+        _answer(app, family.paths, SwitchedOff(family.title, variable(switch)))
+    elif family.router is None:
+        _answer(app, family.paths, NotFound(f"{family.title}: this server has no such models."))
+    else:
+        app.include_router(family.router)
+        deeper = tuple(path for path in family.paths if path.endswith("{rest:path}"))
+        _answer(app, deeper, NotFound(f"{family.title}: there is no such route."))
 
 
 def off_by(family: Family, settings: Settings) -> str | None:
@@ -79,10 +88,9 @@ def off_by(family: Family, settings: Settings) -> str | None:
     return None if getattr(settings, family.switch) else family.switch
 
 
-def _answer(app: FastAPI, paths: tuple[str, ...], error: NotFound, *, rest: bool = False) -> None:
+def _answer(app: FastAPI, paths: tuple[str, ...], error: NotFound) -> None:
     async def refuse(_: Request) -> Response:
         return as_json(error.body(), status=error.status)
 
     for path in paths:
-        if not rest or path.endswith("{rest:path}"):
-            app.add_route(path, refuse, METHODS, include_in_schema=False)
+        app.add_route(path, refuse, METHODS, include_in_schema=False)

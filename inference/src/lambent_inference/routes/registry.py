@@ -6,20 +6,16 @@ model loads it, whether it was added or not.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from lambent_inference.errors import SwitchedOff
 from lambent_inference.models.contract import Description
-from lambent_inference.routes.call import Call, call
+from lambent_inference.routes.call import Call, Caller
 from lambent_inference.routes.failures import as_json
 from lambent_inference.routes.schema import ModelId
 
 router = APIRouter(prefix="/model", tags=["models"])
-
-Caller = Annotated[Call, Depends(call)]
 
 
 @router.get("/registry", summary="Models that are loaded")

@@ -88,6 +88,29 @@ class SemanticSegmentation(ImageRequest):
     confidence: Confidence = 0.4
 
 
+class Parameters(BaseModel):
+    """The legacy route's query."""
+
+    confidence: Annotated[str, Field(max_length=32)] = "0.4"
+    keypoint_confidence: Threshold = 0.0
+    format: Literal["json", "image", "image_and_json"] = "json"
+    image: str | None = None
+    image_type: Literal["base64", "numpy"] = "base64"
+    labels: bool = False
+    mask_decode_mode: str = "accurate"
+    tradeoff_factor: float = 0.0
+    max_detections: int = 300
+    overlap: Threshold = 0.3
+    stroke: int = Field(default=1, ge=0, le=100)
+    class_agnostic_nms: bool = False
+    classes: str | None = None
+    response_mask_format: Literal["polygon", "rle"] = "polygon"
+    disable_preproc_auto_orient: bool = False
+    disable_preproc_contrast: bool = False
+    disable_preproc_grayscale: bool = False
+    disable_preproc_static_crop: bool = False
+
+
 class ModelId(BaseModel):
     """For the model routes."""
 

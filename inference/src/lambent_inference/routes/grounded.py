@@ -1,0 +1,57 @@
+"""`/yolo_world/infer` and `/grounding_dino/infer`: boxes of what a text names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from lambent_inference.models.contract import Detections, DetectNamed
+from lambent_inference.routes import schema, shapes
+from lambent_inference.routes.answers import answer
+from lambent_inference.routes.call import Call, Caller
+
+yolo_world = APIRouter(tags=["inference"])
+grounding_dino = APIRouter(tags=["inference"])
+
+Shape = Callable[[Detections, str, float], dict[str, Any]]
+
+
+@yolo_world.post("/yolo_world/infer", summary="Boxes of what the texts name (YOLO-World)")
+async def infer_yolo_world(body: schema.YoloWorld, caller: Caller) -> Response:
+    task = DetectNamed(texts=tuple(body.text), confidence=body.confidence)
+    model_id = body.model_id or f"yolo_world/{body.yolo_world_version_id}"
+    return await find(caller, body, model_id, task, shapes.detections)
+
+
+@grounding_dino.post(
+    "/grounding_dino/infer", summary="Boxes of what the texts name (Grounding DINO)"
+)
+async def infer_grounding_dino(body: schema.GroundingDino, caller: Caller) -> Response:
+    task = DetectNamed(
+        texts=tuple(body.text),
+        confidence=body.box_threshold,
+        text_threshold=body.text_threshold,
+        class_agnostic_nms=body.class_agnostic_nms,
+    )
+    model_id = body.model_id or f"grounding_dino/{body.grounding_dino_version_id}"
+    return await find(caller, body, model_id, task, shapes.detections_with_nulls)
+
+
+async def find(
+    caller: Call,
+    body: schema.YoloWorld | schema.GroundingDino,
+    model_id: str,
+    task: DetectNamed,
+    shape: Shape,
+) -> Response:
+    images = await caller.images(body.image)
+    outcome = await caller.infer(model_id, task, images, caller.key(body.api_key))
+    values = [
+        shape(one, body.id, outcome.seconds)
+        for one in outcome.answers
+        if isinstance(one, Detections)
+    ]
+    return await answer(caller, values if isinstance(body.image, list) else values[0])

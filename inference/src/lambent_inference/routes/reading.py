@@ -1,0 +1,36 @@
+"""`/doctr/ocr` and `/easy_ocr/ocr`: what is written in a picture. One engine stands behind both."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from lambent_inference.models.contract import ReadText, Text
+from lambent_inference.routes import schema, shapes
+from lambent_inference.routes.answers import answer
+from lambent_inference.routes.call import Call, Caller
+
+doctr = APIRouter(tags=["ocr"])
+easy_ocr = APIRouter(tags=["ocr"])
+
+
+@doctr.post("/doctr/ocr", summary="Text in images")
+async def read_doctr(body: schema.Ocr, caller: Caller) -> Response:
+    return await read(caller, body, body.model_id or f"doctr/{body.doctr_version_id}")
+
+
+@easy_ocr.post("/easy_ocr/ocr", summary="Text in images, by languages")
+async def read_easy_ocr(body: schema.Ocr, caller: Caller) -> Response:
+    return await read(caller, body, body.model_id or f"easy_ocr/{body.easy_ocr_version_id}")
+
+
+async def read(caller: Call, body: schema.Ocr, model_id: str) -> Response:
+    images = await caller.images(body.image)
+    task = ReadText(languages=tuple(body.language_codes), boxes=body.generate_bounding_boxes)
+    outcome = await caller.infer(model_id, task, images, caller.key(body.api_key))
+    values = [
+        shapes.text(one, outcome.seconds, boxes=body.generate_bounding_boxes)
+        for one in outcome.answers
+        if isinstance(one, Text)
+    ]
+    return await answer(caller, values if isinstance(body.image, list) else values[0])
