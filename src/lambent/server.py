@@ -139,6 +139,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             concurrency_limit=settings.concurrency_limit,
             scaling_rate=settings.scaling_rate,
             idle_s=settings.idle_s,
+            start_wait_s=settings.start_wait_s,
             memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
             freeze=settings.freeze,
         )

@@ -23,9 +23,9 @@ SECRET: Final = frozenset({"auth_keys"})
 """Settings whose values are never shown."""
 OF_PROJECT: Final = frozenset(
     {
-        "port", "region", "concurrency_limit", "scaling_rate", "idle_s", "memory_limit_mb",
-        "state_delay_s", "runtime_block_policy", "async_retry_delays_s", "log_max_mb", "log_level",
-        "drain_s", "drain_notice_s",
+        "port", "region", "concurrency_limit", "scaling_rate", "idle_s", "start_wait_s",
+        "memory_limit_mb", "state_delay_s", "runtime_block_policy", "async_retry_delays_s",
+        "log_max_mb", "log_level", "drain_s", "drain_notice_s",
     }
 )  # fmt: skip
 """What a project file may decide. A project is often other people's files: who may call, what
@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long an environment may stay idle."""
     freeze: bool = True
     """Whether idle environments are frozen, as on Lambda; a debugger needs them awake."""
+    start_wait_s: float = 10.0
+    """How long a call may wait for the host to have room for its environment; then it is throttled."""
     memory_limit_mb: int = 0
     """What all environments may use together; 0 means 80 % of the machine."""
     state_delay_s: float = 0.3

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lambent.clock import ManualClock
-from lambent.engine.admission import Admission
+from lambent.engine.admission import Admission, Provisioned
 from lambent.errors import TooManyRequests
 
 HERE = ("123456789012", "us-east-1")
@@ -87,3 +89,105 @@ def test_starts_are_limited_per_window_and_do_not_accrue():
             concurrency.admit_start()
 
     asyncio.run(scenario())
+
+
+class Account:
+    """What the rules promise, kept beside the real counters in the plainest way."""
+
+    def __init__(self, limit, functions):
+        self.limit = limit
+        self.reserved = dict.fromkeys(range(functions))
+        self.provisioned = dict.fromkeys(range(functions), 0)
+
+    def set_aside(self, but):
+        return sum(
+            (p if r is None else r)
+            for f, (r, p) in enumerate(
+                zip(self.reserved.values(), self.provisioned.values(), strict=True)
+            )
+            if f != but
+        )
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["admit", "admit", "admit", "release", "reserve", "provide"]),
+        st.integers(0, 2),
+        st.integers(0, 6),
+    ),
+    max_size=120,
+)
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_whatever_happens_nobody_runs_on_anothers_part(steps):
+    """Admitted calls stay within a function's own part, or within what is left to all others."""
+    limit = 12
+    admission = Admission(ManualClock(), limit=limit, rate=1000)
+    functions = [admission.function(*HERE) for _ in range(3)]
+    parts = [Provisioned() for _ in functions]
+    model = Account(limit, 3)
+    for step, index, number in steps:
+        function, part = functions[index], parts[index]
+        if step == "reserve":
+            wanted = number if number >= model.provisioned[index] else None
+            if model.set_aside(index) + (wanted or 0) <= limit:
+                model.reserved[index] = wanted
+                function.reserve(wanted)
+        elif step == "provide":
+            room = model.reserved[index]
+            room = limit - model.set_aside(index) if room is None else room
+            model.provisioned[index] = part.limit = min(number, room)
+            function.provide(part.limit)
+        elif step == "release":
+            if part.running:
+                part.release()
+            elif function.running:
+                function.release()
+        elif part.running < part.limit:
+            part.running += 1
+        else:
+            reserved = model.reserved[index]
+            free = limit - model.set_aside(None)
+            unreserved = sum(f.running for f in functions if f.reserved is None)
+            allowed = (
+                unreserved < free
+                if reserved is None
+                else function.running < reserved - model.provisioned[index]
+            )
+            if allowed:
+                function.admit()
+            else:
+                assert refusal(function) == (
+                    "ConcurrentInvocationLimitExceeded"
+                    if reserved is None
+                    else "ReservedFunctionConcurrentInvocationLimitExceeded"
+                )
+        account = admission.account(*HERE)
+        assert account.reserved == model.set_aside(None)
+        assert account.unreserved_running == sum(f.running for f in functions if f.reserved is None)
+        assert all(f.running >= 0 for f in functions)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.integers(1, 20))
+def test_no_ten_seconds_see_more_starts_than_twice_the_rate(gaps, rate):
+    """A bucket that refills: the rate at once, and the rate again over the ten seconds."""
+
+    async def main():
+        clock = ManualClock()
+        function = Admission(clock, limit=10_000, rate=rate).function(*HERE)
+        starts = []
+        for gap in gaps:
+            await clock.advance(gap)
+            for _ in range(rate + 1):
+                try:
+                    function.admit_start()
+                except TooManyRequests:
+                    break
+                starts.append(clock.monotonic())
+        for end in starts:
+            assert sum(end - 10 < at <= end for at in starts) <= 2 * rate
+
+    asyncio.run(main())

@@ -156,7 +156,7 @@ def test_when_memory_is_full_of_running_calls_the_next_is_throttled(engine):
             await e.call()
         await running
 
-    engine(scenario, memory_limit_mb=40)
+    engine(scenario, memory_limit_mb=40, start_wait_s=0.2)
 
 
 def test_a_caller_that_leaves_while_waiting_is_dropped_and_one_that_runs_finishes(engine):

@@ -7,6 +7,7 @@ synchronous and makes no task: the answer comes through the invocation's callbac
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -22,12 +23,16 @@ from lambent.control.targets import (
 from lambent.engine import lineage, tenants
 from lambent.engine.admission import Admission, Concurrency, Provisioned
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Initialization, Owner, Spawn
+from lambent.engine.environment import Environment, Initialization, Spawn
+from lambent.engine.host_load import Gauge, HostLoad
 from lambent.engine.invocation import Invocation, Outcome
+from lambent.engine.keep_alive import Arrivals, FixedKeepAlive, KeepAlive
 from lambent.engine.keeper import Keeper
 from lambent.engine.launcher import Launcher
+from lambent.engine.pacing import Pacer
 from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
+from lambent.engine.start import Start
 from lambent.errors import LambentError, RecursiveInvocation, TooManyRequests
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
@@ -52,6 +57,9 @@ class Dispatcher:
         idle_s: float = 600.0,
         memory_limit_mb: int = 1 << 20,
         freeze: bool = True,
+        start_wait_s: float = 10.0,
+        gauge: Gauge | None = None,
+        keep_alive: KeepAlive | None = None,
     ) -> None:
         self._launcher = launcher
         self._metrics = metrics
@@ -64,8 +72,21 @@ class Dispatcher:
         self._all_ended = asyncio.Event()
         self._all_ended.set()
         self._keeper = Keeper(
-            self._pools, clock, idle_s=idle_s, memory_limit_mb=memory_limit_mb, freeze=freeze
+            self._pools,
+            clock,
+            keep_alive=keep_alive or FixedKeepAlive(idle_s),
+            memory_limit_mb=memory_limit_mb,
+            freeze=freeze,
         )
+        self._pacer = Pacer(
+            gauge or HostLoad(),
+            clock,
+            cores=len(os.sched_getaffinity(0)),
+            wait_s=start_wait_s,
+            room=self._keeper,
+        )
+        metrics.gauge("starts.waiting", lambda: self._pacer.waiting)
+        metrics.gauge("starts.running", lambda: self._pacer.starting)
 
     # ── the hot path ─────────────────────────────────────────────────────────────────────────
 
@@ -205,6 +226,8 @@ class Dispatcher:
                 self._retire(pool)
             else:
                 pool.target = target
+        for version in route.arrivals.keys() - targets.versions.keys():
+            del route.arrivals[version]
         self._provide(route)
 
     def _provide(self, route: Route) -> None:
@@ -244,23 +267,25 @@ class Dispatcher:
         if target.tenant_isolation:
             tenants.forget_absent(route.pools)
         pool = route.pools[key] = Pool(
-            target, route.concurrency, self._make, self._keeper.somebody_is_idle
+            target,
+            route.concurrency,
+            self._make,
+            self._keeper.somebody_is_idle,
+            route.arrivals.setdefault(target.version, Arrivals()),
         )
         return pool
 
-    def _make(self, target: VersionTarget, owner: Owner, kind: Initialization) -> Environment:
-        self._keeper.make_room()
-        environment = Environment(target, owner, self._launcher, self._metrics, self._spawn, kind)
+    def _make(self, target: VersionTarget, pool: Pool, kind: Initialization) -> Environment:
+        environment = Environment(target, pool, self._launcher, self._metrics, self._spawn, kind)
         self._living.add(environment)
         self._all_ended.clear()
-        self._spawn(self._live(environment))
+        self._spawn(self._live(environment, Start(environment, pool)))
         return environment
 
-    async def _live(self, environment: Environment) -> None:
+    async def _live(self, environment: Environment, start: Start) -> None:
         """Own an environment from its start until all that it held is given back."""
         try:
-            await environment.start()
-            await environment.closed()
+            await start.live(self._pacer)
         finally:
             self._living.discard(environment)
             if not self._living:
@@ -298,6 +323,7 @@ class Dispatcher:
     async def close(self) -> None:
         """End every environment and wait until nothing of them is left."""
         self._keeper.close()
+        self._pacer.close()
         for pool in list(self._pools()):
             pool.close()
         for environment in list(self._living):

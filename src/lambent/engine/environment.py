@@ -110,6 +110,8 @@ class Environment:
         """Set by a successful Init, and taken by the first invoke after it."""
         self._init_document = b""
         self._ready_early = False
+        self.initialised = asyncio.Event()
+        """Set when its first Init is over, well or not, or will never be."""
         self._ended = asyncio.Event()
 
     # ── birth ────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +197,8 @@ class Environment:
             return
         self._journal.init_done(init_ms)
         self._init_ms = init_ms
+        self.used_mb = max(self.used_mb, self._sandbox.memory_mb())
+        self.initialised.set()
         self._become_idle()
 
     def on_init_error(self, document: bytes) -> None:
@@ -372,6 +376,7 @@ class Environment:
             return
         if self.state is State.INIT:
             self.state = advance(self.state, Event.INIT_FAILED)
+            self.initialised.set()
             self._become_idle()
 
     def _break(self, fault: Fault) -> None:
@@ -433,6 +438,10 @@ class Environment:
             self._thaw()
             await self._sandbox.kill()
 
+    def refuse(self, error: LambentError) -> None:
+        """The host has no room to start it."""
+        self._lose(error)
+
     def _lose(self, error: LambentError | None) -> None:
         """Give up on this environment."""
         call, self._call = self._call, None
@@ -459,6 +468,7 @@ class Environment:
         if self.state is State.CLOSED:
             return
         self.state = advance(self.state, Event.CLOSE)
+        self.initialised.set()
         self._deadline.close()
         call, self._call = self._call, None
         if call is not None:

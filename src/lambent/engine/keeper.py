@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from lambent.clock import Clock
+from lambent.engine.environment import Environment
+from lambent.engine.keep_alive import KeepAlive
 from lambent.engine.pool import Pool
-from lambent.errors import TooManyRequests
-
-log = structlog.get_logger()
+from lambent.engine.states import State
 
 FREEZE_AFTER_S = 0.1
 NEW_ENVIRONMENT_MB = 32
@@ -30,13 +28,13 @@ class Keeper:
         pools: Callable[[], Iterable[Pool]],
         clock: Clock,
         *,
-        idle_s: float,
+        keep_alive: KeepAlive,
         memory_limit_mb: int,
         freeze: bool = True,
     ) -> None:
         self._pools = pools
         self._clock = clock
-        self._idle_s = idle_s
+        self._keep_alive = keep_alive
         self._memory_limit_mb = memory_limit_mb
         self._freeze = freeze
         self._timer: asyncio.TimerHandle | None = None
@@ -60,11 +58,14 @@ class Keeper:
         self._soon = False
         now = self._clock.monotonic()
         frozen = unfrozen = False
+        shortest_s = float("inf")
         for pool in self._pools():
+            allowed_s = self._keep_alive.idle_s(pool.arrivals)
+            shortest_s = min(shortest_s, allowed_s)
             kept = () if pool.reserve is None else pool.reserve.members
             for environment in pool.resting():
                 idle_s = now - environment.idle_since
-                if idle_s >= self._idle_s and environment not in kept:
+                if idle_s >= allowed_s and environment not in kept:
                     pool.give_back(environment)
                 elif idle_s >= FREEZE_AFTER_S:
                     if self._freeze:
@@ -75,26 +76,39 @@ class Keeper:
         if unfrozen:
             self.somebody_is_idle()
         elif frozen:
-            self._set_timer(min(1.0, max(self._idle_s / 4, 0.05)))
+            self._set_timer(min(1.0, max(shortest_s / 4, 0.05)))
 
-    def make_room(self) -> None:
+    def make_room(self) -> bool:
         """Before a start: give back the longest idle until the new one fits.
 
-        Raises TooManyRequestsException when all memory is in use by environments that run.
+        False when all memory is in use by environments that run.
         """
         pools = list(self._pools())
-        used_mb = sum(e.used_mb or NEW_ENVIRONMENT_MB for p in pools for e in p.environments)
+        # Those that wait for their own start have nothing yet.
+        used_mb = sum(
+            e.used_mb or (0 if e.state is State.NEW else NEW_ENVIRONMENT_MB)
+            for p in pools
+            for e in p.environments
+        )
         while used_mb + NEW_ENVIRONMENT_MB > self._memory_limit_mb:
-            idle = [(p.idle[0].idle_since, p) for p in pools if p.idle]
-            if not idle:
-                log.warning("engine.memory_full", used_mb=used_mb, limit_mb=self._memory_limit_mb)
-                raise TooManyRequests(
-                    "Rate Exceeded.", reason="ConcurrentInvocationLimitExceeded", retry_after_s=1
-                )
-            pool = min(idle, key=lambda pair: pair[0])[1]
-            oldest = pool.idle[0]
+            oldest = self._give_back_oldest(pools)
+            if oldest is None:
+                return False
             used_mb -= oldest.used_mb or NEW_ENVIRONMENT_MB
-            pool.give_back(oldest)
+        return True
+
+    def give_back_longest_idle(self) -> bool:
+        """Close one idle environment, if there is any; the provisioned ones stay."""
+        return self._give_back_oldest(list(self._pools())) is not None
+
+    def _give_back_oldest(self, pools: list[Pool]) -> Environment | None:
+        idle = [(p.idle[0].idle_since, p) for p in pools if p.idle]
+        if not idle:
+            return None
+        pool = min(idle, key=lambda pair: pair[0])[1]
+        oldest = pool.idle[0]
+        pool.give_back(oldest)
+        return oldest
 
     def close(self) -> None:
         self._closed = True

@@ -19,8 +19,8 @@ from lambent.engine.environment import (
     PROVISIONED,
     Environment,
     Initialization,
-    Owner,
 )
+from lambent.engine.keep_alive import Arrivals
 from lambent.engine.reserve import Reserve
 from lambent.engine.states import State
 from lambent.errors import LambentError, ServiceException
@@ -28,7 +28,7 @@ from lambent.errors import LambentError, ServiceException
 RETURN_S = 0.2
 """How long a call waits for an environment that has answered before one is started for it."""
 
-Make = Callable[[VersionTarget, Owner, Initialization], Environment]
+Make = Callable[[VersionTarget, "Pool", Initialization], Environment]
 
 
 class Pool:
@@ -38,8 +38,10 @@ class Pool:
         "_concurrency",
         "_make",
         "_on_idle",
+        "arrivals",
         "environments",
         "idle",
+        "measured_mb",
         "reserve",
         "retired",
         "starting",
@@ -53,11 +55,13 @@ class Pool:
         concurrency: Concurrency,
         make: Make,
         on_idle: Callable[[], None],
+        arrivals: Arrivals,
     ) -> None:
         self.target = target
         self._concurrency = concurrency
         self._make = make
         self._on_idle = on_idle
+        self.arrivals = arrivals
         self.environments: set[Environment] = set()
         self.starting: set[Environment] = set()
         self.idle: list[Environment] = []
@@ -65,10 +69,13 @@ class Pool:
         self.waiting: deque[Call] = deque()
         self.reserve: Reserve | None = None
         """What is kept ready ahead of calls; None while nothing is provisioned."""
+        self.measured_mb = 0
+        """Most memory that any of them took by the end of its Init; 0 until one was measured."""
         self.retired = False
 
     def submit(self, call: Call) -> None:
         """Run `call` as soon as an environment is free; may raise what refuses a new one."""
+        self.arrivals.came(call.admitted)
         if self.reserve is not None and (environment := self.reserve.take()) is not None:
             environment.invoke(call)
             return
@@ -113,6 +120,12 @@ class Pool:
         self._concurrency.admit_start()
         self.starting.add(environment := self._make(self.target, self, ON_DEMAND))
         self.environments.add(environment)
+
+    def wants(self, environment: Environment) -> bool:
+        """Whether one that has not started yet is still needed: others may have freed up."""
+        if self.reserve is not None and environment in self.reserve.members:
+            return len(self.reserve.members) <= self.reserve.wanted
+        return len(self.starting) <= len(self.waiting)
 
     def provide(self, wanted: ProvisionedTarget) -> None:
         """Keep this many environments ready from now on."""

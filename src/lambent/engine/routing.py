@@ -18,6 +18,7 @@ from lambent.errors import ResourceConflict, ResourceNotFound
 
 if TYPE_CHECKING:
     from lambent.engine.admission import Concurrency, Provisioned
+    from lambent.engine.keep_alive import Arrivals
     from lambent.engine.pool import Pool
 
 Key = tuple[str, str, str]
@@ -34,6 +35,8 @@ class Route:
     """By version; by version and tenant where these are kept apart (`tenants.pool_key`)."""
     provisioned: dict[str, Provisioned] = field(default_factory=dict)
     """By version."""
+    arrivals: dict[str, Arrivals] = field(default_factory=dict)
+    """By version; they outlive an update of it, and its pools."""
     arns: dict[str | None, str] = field(default_factory=dict)
     """The context's invoked ARN by qualifier as it was given."""
     lineage: str = ""

@@ -37,6 +37,11 @@ _GAUGES: Final = {
         "Asynchronous invokes that were accepted and have not ended, those under way included.",
     ),
     "events.in_flight": ("lambent_async_in_flight", "Asynchronous invokes that run now."),
+    "starts.waiting": (
+        "lambent_starts_waiting",
+        "Environments that wait for their turn to start, because the host is busy.",
+    ),
+    "starts.running": ("lambent_starts_running", "Environments whose Init runs now."),
     "events.oldest_age_s": (
         "lambent_async_oldest_event_age_seconds",
         "Age of the oldest asynchronous invoke that has not ended; 0 when there is none.",
