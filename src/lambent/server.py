@@ -122,7 +122,11 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         metrics = Metrics()
         metrics.gauge("logs.dropped", lambda: logs.dropped)
         clients = AwsClients(settings)
-        planner = Planner(settings.data_dir, isolated=host.kind == "namespaces")
+        planner = Planner(
+            settings.data_dir,
+            isolated=host.kind == "namespaces",
+            node_modules=settings.node_modules_dir,
+        )
         dispatcher = Dispatcher(
             Launcher(
                 host,

@@ -86,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     runtime_block_policy: Literal["enforce", "warn"] = "warn"
     """Whether functions with a runtime that AWS has blocked are refused, as there, or accepted."""
 
+    node_modules_dir: Path | None = None
+    """A `node_modules` folder that Node.js functions see at /var/runtime, where AWS has its SDK v3."""
+
     async_retry_delays_s: tuple[float, float] = (60.0, 120.0)
     """Waits before the first and second retry of an asynchronous invoke."""
     log_max_mb: int = 64

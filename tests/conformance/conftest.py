@@ -25,6 +25,7 @@ from urllib.parse import quote, unquote
 import boto3
 import pytest
 from botocore.config import Config
+from scripts import fetch_interpreters
 
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.leftovers import clean
@@ -47,7 +48,7 @@ def archive(files: Mapping[str, str | bytes], *, mode: int = 0o755) -> bytes:
 class LiveServer:
     """A server process and clients for it."""
 
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, path: str | None = None, **settings: Any) -> None:
         self.data_dir = data_dir
         self.log_file = data_dir.parent / f"{data_dir.name}-{uuid.uuid4().hex[:6]}.log"
         environ = {
@@ -57,6 +58,8 @@ class LiveServer:
             "XDG_CONFIG_HOME": str(data_dir / "no-config"),
             **{f"LAMBENT_{key.upper()}": str(value) for key, value in settings.items()},
         }
+        if path is not None:
+            environ["PATH"] = path
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "lambent.server"],
@@ -195,6 +198,22 @@ def server(tmp_path_factory, shared_runtimes: Path) -> Iterator[LiveServer]:
     data_dir = tmp_path_factory.mktemp("server")
     (data_dir / "runtimes").symlink_to(shared_runtimes)
     live = LiveServer(data_dir, state_delay_s=0.2)
+    yield live
+    assert live.stop() == 0, live.log_file.read_text()
+
+
+@pytest.fixture(scope="session")
+def node_server(tmp_path_factory) -> Iterator[LiveServer]:
+    """A server that finds Node.js 20, 22 and 24 on its PATH."""
+    try:
+        folders = [str(fetch_interpreters.node(major)) for major in fetch_interpreters.NODE_MAJORS]
+    except fetch_interpreters.Unavailable as reason:
+        pytest.skip(f"no Node.js to test with: {reason}")
+    live = LiveServer(
+        tmp_path_factory.mktemp("node-server"),
+        path=os.pathsep.join([*folders, os.environ["PATH"]]),
+        state_delay_s=0,
+    )
     yield live
     assert live.stop() == 0, live.log_file.read_text()
 

@@ -146,6 +146,21 @@ def test_interpreters_that_are_missing_can_be_installed(tmp_path):
     assert there.status in {"ok", "warn"}
 
 
+def test_the_other_runtimes_are_told_too(tmp_path):
+    for name, said in (("node", "v22.1.0"), ("python3.14", "")):
+        program = tmp_path / name
+        program.write_text(
+            f'#!/bin/sh\nexec {sys.executable} "$@"\n' if not said else f"#!/bin/sh\necho {said}\n"
+        )
+        program.chmod(0o755)
+    nowhere = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / f"python3.{sys.version_info.minor}").symlink_to(Path(sys._base_executable))
+    found = interpreters.look(machine(tmp_path, environ=nowhere | {"PATH": f"{tmp_path}:{folder}"}))
+    assert "nodejs22.x (22.1.0)" in found.said or found.status == "warn"
+
+
 def test_uv_and_the_clock_are_there(tmp_path, monkeypatch):
     assert uv.look(machine(tmp_path)).said.startswith("uv ")
     assert clock.look(machine(tmp_path)).status == "ok"

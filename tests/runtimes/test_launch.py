@@ -41,7 +41,7 @@ def test_without_isolation_every_path_is_the_host_s(planner, make, tmp_path):
 def test_a_missing_interpreter_says_what_to_install(data_dir, make, tmp_path):
     planner = Planner(data_dir)
     missing = [f"python3.{n}" for n in range(9, 15) if not interpreters.find(f"python3.{n}")]
-    for runtime in [*missing, "nodejs22.x"]:
+    for runtime in [*missing, "java21", "nodejs18.x"]:
         with pytest.raises(InvalidRuntime) as refusal:
             planner.ground(make.target(tmp_path, runtime))
         assert runtime in str(refusal.value)
@@ -51,7 +51,7 @@ def test_a_missing_interpreter_says_what_to_install(data_dir, make, tmp_path):
 
 def test_prepare_makes_what_is_there_and_passes_over_the_rest(data_dir, make, tmp_path):
     planner = Planner(data_dir)
-    planner.prepare([make.running, "python3.77", "nodejs22.x"])
+    planner.prepare([make.running, "python3.77", "nodejs18.x"])
     ground = planner._grounds[make.running]
     assert ground.lang_dir is not None
     assert ground.lang_dir.is_dir()

@@ -11,7 +11,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -60,30 +59,6 @@ def find(runtime: str, environ: Mapping[str, str] | None = None) -> Interpreter 
         if interpreter is not None and interpreter.minor == match[1]:
             return interpreter
     return None
-
-
-def node_version() -> str | None:
-    """`v20.1.0` of the `node` on PATH, or None."""
-    node = shutil.which("node")
-    if node is None:
-        return None
-    try:
-        answer = subprocess.run(
-            [node, "--version"], capture_output=True, text=True, timeout=PROBE_S, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
-def how_to_install(runtime: str) -> str:
-    """What a person does to get the interpreter of a runtime that is missing."""
-    match = _RUNTIME.match(runtime)
-    if match is None:
-        return (
-            f"lambent runs python3.9 to python3.14 and provided.* functions; {runtime} is not one"
-        )
-    return f"install it with `uv python install {match[1]}` or `pyenv install {match[1]}`"
 
 
 def _candidates(minor: str, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -14,7 +14,15 @@ from typing import Final, Literal
 
 from lambent.control.targets import VersionTarget
 from lambent.errors import InvalidRuntime
-from lambent.runtimes import bytecode, interpreters, lang_dir, runtime_dir
+from lambent.runtimes import (
+    bytecode,
+    interpreters,
+    lang_dir,
+    presence,
+    program_dirs,
+    programs,
+    runtime_dir,
+)
 from lambent.runtimes.variables import Facts, Places, environment
 
 __all__ = ["Facts", "Ground", "InvalidEntrypoint", "LaunchPlan", "Planner"]
@@ -43,6 +51,9 @@ class Ground:
     runtime_dir: Path | None = None
     interpreter: str = ""
     """`python3.12`: the executable's name in lang_dir's bin."""
+    flags: tuple[str, ...] = ()
+    script: str = ""
+    """In runtime_dir: the first that the interpreter runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,12 @@ class Planner:
     `isolated` is False where the sandbox cannot mount anything: then every path is the host's.
     """
 
-    def __init__(self, data_dir: Path, *, isolated: bool = True) -> None:
+    def __init__(
+        self, data_dir: Path, *, isolated: bool = True, node_modules: Path | None = None
+    ) -> None:
+        """`node_modules` is shown to Node.js functions in /var/runtime, as AWS shows its SDK."""
         self._store = data_dir / "runtimes"
+        self._node_modules = node_modules
         self._isolated = isolated
         self._grounds: dict[str, Ground] = {}
         self._lock = threading.Lock()
@@ -86,24 +101,50 @@ class Planner:
     def prepare(self, runtimes: Iterable[str]) -> None:
         """Make what these runtimes need ahead of their first invoke. Blocking."""
         for runtime in runtimes:
-            interpreter = interpreters.find(runtime)
-            if interpreter is not None:
+            if runtime not in CUSTOM and presence.version(runtime) is not None:
                 with self._lock:
                     if runtime not in self._grounds:
                         self._grounds[runtime] = self._make(runtime)
 
     def _make(self, runtime: str) -> Ground:
+        if runtime.startswith("nodejs"):
+            return self._make_node(runtime)
+        if runtime.startswith("ruby"):
+            return self._make_ruby(runtime)
         interpreter = interpreters.find(runtime)
         if interpreter is None:
-            raise InvalidRuntime(
-                f"No interpreter for {runtime} on this machine: "
-                f"{interpreters.how_to_install(runtime)}"
-            )
+            raise _missing(runtime)
         return Ground(
             transport="channel",
             lang_dir=lang_dir.assemble(interpreter, self._store),
             runtime_dir=runtime_dir.assemble(interpreter, self._store),
             interpreter=f"python{interpreter.minor}",
+            flags=FLAGS,
+            script="bootstrap.py",
+        )
+
+    def _make_node(self, runtime: str) -> Ground:
+        program = programs.find_node(runtime)
+        if program is None:
+            raise _missing(runtime)
+        return Ground(
+            transport="channel",
+            lang_dir=program_dirs.lang_dir(program, "node", self._store),
+            runtime_dir=program_dirs.runtime_dir("node", self._store, self._node_modules),
+            interpreter="node",
+            script="bootstrap.cjs",
+        )
+
+    def _make_ruby(self, runtime: str) -> Ground:
+        program = programs.find_ruby(runtime)
+        if program is None:
+            raise _missing(runtime)
+        return Ground(
+            transport="channel",
+            lang_dir=program_dirs.lang_dir(program, "ruby", self._store),
+            runtime_dir=program_dirs.runtime_dir("ruby", self._store),
+            interpreter="ruby",
+            script="bootstrap.rb",
         )
 
     def plan(self, target: VersionTarget, facts: Facts) -> LaunchPlan:
@@ -114,8 +155,9 @@ class Planner:
         if ground.transport == "channel":
             argv: tuple[str, ...] = (
                 f"{places.lang}/bin/{ground.interpreter}",
-                *FLAGS,
-                f"{places.runtime}/bootstrap.py",
+                *ground.flags,
+                *_heap_flags(target),
+                f"{places.runtime}/{ground.script}",
             )
             if not self._isolated:
                 env["_LAMBENT_OPT_DIRS"] = ":".join(places.opt)
@@ -165,6 +207,29 @@ class Planner:
             lang=str(ground.lang_dir or target.code_path),
             opt=tuple(str(path) for path in reversed(target.layer_paths)),
         )
+
+
+def _missing(runtime: str) -> InvalidRuntime:
+    return InvalidRuntime(
+        f"No interpreter for {runtime} on this machine: {presence.how_to_install(runtime)}"
+    )
+
+
+def _heap_flags(target: VersionTarget) -> tuple[str, ...]:
+    """Node.js sizes its heap by the machine; on Lambda it is told the function's memory.
+
+    A tenth stays for what is not JavaScript's. A function that sets either itself keeps its own.
+    """
+    if not (target.runtime or "").startswith("nodejs"):
+        return ()
+    own = target.environment.get("NODE_OPTIONS", "").replace("_", "-")
+    if "--max-old-space-size" in own or "--max-semi-space-size" in own:
+        return ()
+    semi_mb = max(1, target.memory_mb // 20)
+    return (
+        f"--max-semi-space-size={semi_mb}",
+        f"--max-old-space-size={target.memory_mb * 9 // 10}",
+    )
 
 
 def _bootstrap(target: VersionTarget, places: Places) -> str:

@@ -58,7 +58,12 @@ class Places:
 
 def environment(target: VersionTarget, facts: Facts, places: Places) -> dict[str, str]:
     """Everything a runtime process finds in its environment."""
-    variables = {**_defaults(places), **_thread_pools(target), **target.environment}
+    variables = {
+        **_defaults(places),
+        **_module_paths(target, places),
+        **_thread_pools(target),
+        **target.environment,
+    }
     library = f"{places.lang}/lib"
     if library not in variables["LD_LIBRARY_PATH"].split(":"):
         # The interpreter must find itself even where a function sets a path of its own.
@@ -80,12 +85,29 @@ def _defaults(places: Places) -> dict[str, str]:
         "TZ": ":UTC",
         "PATH": ":".join(binaries),
         "LD_LIBRARY_PATH": ":".join(libraries),
-        "PYTHONPATH": runtime,
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000",
         "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
+
+
+def _module_paths(target: VersionTarget, places: Places) -> dict[str, str]:
+    """Where the runtime's language looks for modules beside the function's own folder."""
+    name, opt = target.runtime or "", places.opt
+    if name.startswith("nodejs"):
+        major = name.removeprefix("nodejs").removesuffix(".x")
+        folders = [f"{each}/nodejs/node{major}/node_modules" for each in opt]
+        folders += [f"{each}/nodejs/node_modules" for each in opt]
+        folders += [f"{places.runtime}/node_modules", places.runtime, places.task]
+        return {"NODE_PATH": ":".join(folders)}
+    if name.startswith("ruby"):
+        version = f"{name.removeprefix('ruby')}.0"
+        gems = [f"{places.task}/vendor/bundle/ruby/{version}"]
+        gems += [f"{each}/ruby/gems/{version}" for each in opt]
+        library = [places.task, places.runtime, *(f"{each}/ruby/lib" for each in opt)]
+        return {"GEM_PATH": ":".join(gems), "RUBYLIB": ":".join(library)}
+    return {"PYTHONPATH": places.runtime}
 
 
 def _thread_pools(target: VersionTarget) -> dict[str, str]:

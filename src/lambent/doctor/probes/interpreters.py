@@ -1,11 +1,11 @@
-"""Which of AWS's Python runtimes can run here, and what to install for the others."""
+"""Which of AWS's runtimes can run here, and what to install for the others."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from lambent.doctor.finding import Finding, Machine, Probe
-from lambent.runtimes import catalog, interpreters
+from lambent.runtimes import catalog, interpreters, presence
 
 
 def look(machine: Machine) -> Finding:
@@ -27,8 +27,24 @@ def look(machine: Machine) -> Finding:
             why="AWS creates functions with none of these any more",
             fix=advice,
         )
-    said = ", ".join(here) + (f"; not here: {', '.join(absent)}" if absent else "")
+    others, lacking = _others(machine)
+    absent += lacking
+    said = ", ".join(here + others) + (f"; not here: {', '.join(absent)}" if absent else "")
     return Finding("ok", said, fix=advice)
+
+
+def _others(machine: Machine) -> tuple[list[str], list[str]]:
+    """Node.js and Ruby, present and not; nobody is advised to install what they may not use."""
+    here, absent = [], []
+    for row in catalog.TABLE:
+        if row.family not in {"nodejs", "ruby"}:
+            continue
+        version = presence.version(row.identifier, machine.environ)
+        if version is None:
+            absent.append(row.identifier)
+        else:
+            here.append(f"{row.identifier} ({version})")
+    return here, absent
 
 
 def _advice(names: list[str]) -> str:

@@ -1,0 +1,77 @@
+"""Puts Node.js 20, 22 and 24 into .cache/node, for tests and benchmarks of those runtimes.
+
+npm's package `node` holds the program itself, so the npm registry is all that is needed; and npm.
+`python scripts/fetch_interpreters.py` fetches all, `node(major)` one, and says why it could not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+CACHE: Final = Path(__file__).parent.parent / ".cache"
+NODE_MAJORS: Final = ("20", "22", "24")
+LIMIT_S: Final = 240
+
+
+class Unavailable(Exception):  # noqa: N818  not a mistake, a circumstance
+    """The registry, or its client, cannot be reached."""
+
+
+def node(major: str) -> Path:
+    """The folder with `node` of that version; raises `Unavailable`."""
+    folder = CACHE / "node" / major
+    binaries = folder / "node_modules" / "node" / "bin"
+    if not (binaries / "node").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (binaries / "node").is_file():
+                _install(folder, major)
+    return binaries
+
+
+def ruby() -> None:
+    """The distribution's Ruby, installed if this may; raises `Unavailable`."""
+    if shutil.which("ruby", path="/usr/local/bin:/usr/bin"):
+        return
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise Unavailable("no ruby here, and no apt-get to install it")
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "ruby.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shutil.which("ruby", path="/usr/local/bin:/usr/bin"):
+            _run([apt, "update", "-qq"])
+            _run([apt, "install", "-y", "-qq", "--no-install-recommends", "ruby"])
+
+
+def _install(folder: Path, major: str) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable("no npm here to fetch Node.js with")
+    flags = ["--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
+    _run([npm, "install", *flags, f"node@{major}"])
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=LIMIT_S,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{command[0]}: {error.stderr.strip()[-300:]}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(str(error)) from None
+
+
+if __name__ == "__main__":
+    for each in NODE_MAJORS:
+        print(node(each))
+    ruby()
+    sys.exit(0)
