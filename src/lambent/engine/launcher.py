@@ -99,6 +99,7 @@ class Launcher:
                 runtime_dir=ground.runtime_dir,
                 mounts=self._file_systems.mounts(target),
                 memory_mb=target.memory_mb,
+                reserved_mb=ground.reserved_mb,
                 ephemeral_mb=target.ephemeral_mb,
                 egress=self._egress,
                 ports=(RUNTIME_API_PORT,) if ground.transport == "http" else (),

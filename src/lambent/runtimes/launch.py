@@ -36,6 +36,10 @@ COMPILER_FLAGS: Final = ("-I", "-S", "-B", "-W", "ignore", "-X", "utf8")
 """Nothing but the standard library can be imported, and no variable has an effect."""
 
 
+V8_CODE_MB: Final = 576
+"""From Node.js 24 on V8 maps half a gigabyte for compiled code, writable, at its start (tried)."""
+
+
 class InvalidEntrypoint(InvalidRuntime):
     """No `bootstrap` that could be executed; AWS's error type is Runtime.InvalidEntrypoint."""
 
@@ -52,6 +56,8 @@ class Ground:
     interpreter: str = ""
     """`python3.12`: the executable's name in lang_dir's bin."""
     flags: tuple[str, ...] = ()
+    reserved_mb: int = 0
+    """What it maps as writable and never fills."""
     script: str = ""
     """In runtime_dir: the first that the interpreter runs."""
 
@@ -132,6 +138,7 @@ class Planner:
             lang_dir=program_dirs.lang_dir(program, "node", self._store),
             runtime_dir=program_dirs.runtime_dir("node", self._store, self._node_modules),
             interpreter="node",
+            reserved_mb=V8_CODE_MB,
             script="bootstrap.cjs",
         )
 

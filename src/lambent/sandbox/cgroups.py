@@ -74,10 +74,19 @@ class Cgroups:
         if (self._unified / "cgroup.freeze").exists():
             self._parents["freezer"] = (2, self._unified)
 
-    def create(self, group_id: str, memory_mb: int, pids_max: int, *, tmpfs_mb: int = 0) -> Cgroup:
+    def create(
+        self,
+        group_id: str,
+        memory_mb: int,
+        pids_max: int,
+        *,
+        tmpfs_mb: int = 0,
+        reserved_mb: int = 0,
+    ) -> Cgroup:
         """A group with its limits set and the CPU free; raises `SandboxError` if it exists.
 
         `tmpfs_mb`: the size of a /tmp on tmpfs, which must not count as the function's memory.
+        `reserved_mb`: mapped and never filled, which only a stand-in for the controller would count.
         """
         parents = dict.fromkeys(parent for _, parent in self._parents.values())
         if self._unified is not None:
@@ -88,7 +97,7 @@ class Cgroups:
             for folder in groups:
                 folder.mkdir()
                 made.append(folder)
-            group = self._compose(group_id, groups)
+            group = self._compose(group_id, groups, reserved_mb << 20)
             group.limit_memory(memory_mb, tmpfs_mb=tmpfs_mb)
             group.limit_pids(pids_max)
         except OSError as error:
@@ -102,13 +111,13 @@ class Cgroups:
         self._groups[group_id] = group
         return group
 
-    def _compose(self, group_id: str, groups: tuple[Path, ...]) -> Cgroup:
+    def _compose(self, group_id: str, groups: tuple[Path, ...], reserved_bytes: int) -> Cgroup:
         at = {
             role: (version, parent / group_id) for role, (version, parent) in self._parents.items()
         }
         tree = ProcessTree()
         roles = (
-            _choose(MEMORY, at.get("memory"), lambda: ProcessMemory(tree)),
+            _choose(MEMORY, at.get("memory"), lambda: ProcessMemory(tree, reserved_bytes)),
             _choose(CPU, at.get("cpu"), NoCpu),
             _choose(PIDS, at.get("pids"), lambda: ProcessPids(tree)),
             _choose(FREEZER, at.get("freezer"), lambda: StopFreezer(tree)),

@@ -171,6 +171,7 @@ class NamespaceHost:
                 spec.memory_mb,
                 spec.pids_max + 1,  # pid 1 is ours
                 tmpfs_mb=0 if disk else spec.ephemeral_mb,
+                reserved_mb=spec.reserved_mb,
             )
             if spec.background:
                 group.give_way()

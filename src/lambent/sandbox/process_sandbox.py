@@ -94,7 +94,7 @@ class ProcessSandbox:
         self.thaw()
         real = self._addresses.rewrite(process)
         tmp = self._addresses.folders["/tmp"]  # noqa: S108  the function's name for it
-        limit_kb = str(self._spec.memory_mb * 1024)
+        limit_kb = str((self._spec.memory_mb + self._spec.reserved_mb) * 1024)
         argv = ("/bin/sh", "-c", TRAMPOLINE, "sh", real.cwd, limit_kb, *real.argv)
         pid = _spawn(argv, {"TMPDIR": tmp, **real.env}, real.fds)
         self._guardian.watch(pid)

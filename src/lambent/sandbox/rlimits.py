@@ -71,12 +71,13 @@ class ProcessTree:
 class ProcessMemory:
     how = "RLIMIT_DATA"
 
-    def __init__(self, tree: ProcessTree) -> None:
+    def __init__(self, tree: ProcessTree, reserved_bytes: int = 0) -> None:
         self._tree = tree
+        self._reserved_bytes = reserved_bytes
         self._limit_bytes = 0
 
     def limit(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self._limit_bytes = limit_bytes + self._reserved_bytes
         for pid in self._tree.roots:
             self.admit(pid)
 

@@ -43,6 +43,8 @@ class SandboxSpec:
     """Our runtime, boto3, snapshot_restore_py: read-only at /var/runtime."""
     mounts: tuple[Mount, ...] = ()
     memory_mb: int = 128
+    reserved_mb: int = 0
+    """What its interpreter maps as writable and never fills: counted where a limit counts mappings."""
     ephemeral_mb: int = 512
     pids_max: int = 1024
     egress: Egress = "none"
