@@ -296,6 +296,7 @@ async def _open_front_door(
             concurrency=control.concurrency,
             provisioned=control.provisioned,
             account_settings=control.account_settings,
+            layers=control.layers,
             logs=logs,
             code_download=control.open_code,
         ),

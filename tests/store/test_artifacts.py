@@ -44,7 +44,8 @@ def test_put_keeps_the_zip_and_its_tree(tmp_path):
     async def main(artifacts):
         package = make_zip()
         kept = await artifacts.put(package)
-        assert kept == (hashlib.sha256(package).hexdigest(), len(package))
+        assert kept == (hashlib.sha256(package).hexdigest(), len(package), 11)
+        assert await artifacts.put(package) == kept
         assert artifacts.package(kept.sha256).read_bytes() == package
         assert (artifacts.tree(kept.sha256) / "d0/f0.py").read_text() == "print('hi')"
         return artifacts.tree(kept.sha256)

@@ -16,6 +16,7 @@ from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.concurrency import Concurrency
 from lambent.control.functions import Functions
+from lambent.control.layers import Layers
 from lambent.control.provisioned import ProvisionedConcurrency
 from lambent.control.targets import VersionTarget
 from lambent.control.versions import Versions
@@ -69,6 +70,7 @@ class Services:
     concurrency: Concurrency
     provisioned: ProvisionedConcurrency
     account_settings: AccountSettings
+    layers: Layers
     logs: LogStreams
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambent.control import answers, concurrency
-from lambent.control.functions import TOTAL_CODE_LIMIT
+from lambent.control.layers import TOTAL_CODE_LIMIT, Layers
 from lambent.control.names import Scope
 from lambent.control.registry import Registry
 from lambent.store.unpack import UNZIPPED_LIMIT
@@ -12,14 +12,14 @@ from lambent.store.unpack import UNZIPPED_LIMIT
 class AccountSettings:
     """One account in one region."""
 
-    def __init__(self, registry: Registry, limit: int, zipped_limit: int) -> None:
+    def __init__(self, registry: Registry, layers: Layers, limit: int, zipped_limit: int) -> None:
         self._registry = registry
+        self._layers = layers
         self._limit = limit
         self._zipped_limit = zipped_limit
 
     async def get(self, scope: Scope) -> answers.AccountAnswer:
         bundles = list(self._registry.all(scope))
-        sizes = [version.code.size for bundle in bundles for version in bundle.versions.values()]
         return answers.AccountAnswer(
             account_limit={
                 "TotalCodeSize": TOTAL_CODE_LIMIT,
@@ -30,5 +30,8 @@ class AccountSettings:
                     self._limit - concurrency.set_aside(self._registry, scope)
                 ),
             },
-            account_usage={"TotalCodeSize": sum(sizes), "FunctionCount": len(bundles)},
+            account_usage={
+                "TotalCodeSize": self._layers.storage_used(scope),
+                "FunctionCount": len(bundles),
+            },
         )

@@ -56,6 +56,7 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     last_update_status_reason: str | UnsetType = UNSET
     last_update_status_reason_code: str | UnsetType = UNSET
     file_system_configs: list[dict[str, Any]] | UnsetType = UNSET
+    layers: list[dict[str, Any]] | UnsetType = UNSET
     package_type: str = "Zip"
     architectures: list[str]
     ephemeral_storage: dict[str, int]
@@ -150,6 +151,7 @@ def configuration(
         tracing_config={"Mode": kept.tracing_mode},
         revision_id=version.revision_id,
         file_system_configs=[_file_system(system) for system in kept.file_systems] or UNSET,
+        layers=[{"Arn": use.arn, "CodeSize": use.size} for use in kept.layers] or UNSET,
         architectures=[version.code.architecture],
         ephemeral_storage={"Size": kept.ephemeral_mb},
         snap_start=_snap_start(kept, version),

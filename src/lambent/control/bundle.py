@@ -67,8 +67,9 @@ class Bundle:
         return version
 
     def packages(self) -> Iterator[str]:
-        """Digests of the code that its versions run, one for each."""
-        return (version.code.sha256 for version in self.versions.values())
+        """Digests of what its versions run: code and layers, one for each use."""
+        for version in self.versions.values():
+            yield from packages(version)
 
 
 def difference(old: Bundle | None, new: Bundle | None) -> list[SqlChange]:
@@ -98,6 +99,13 @@ def difference(old: Bundle | None, new: Bundle | None) -> list[SqlChange]:
 def routed_versions(alias: Alias) -> set[str]:
     """Every version that an alias may send calls to."""
     return {alias.version, *alias.weights}
+
+
+def packages(version: Version) -> Iterator[str]:
+    """Digests of the code and the layers of one version."""
+    yield version.code.sha256
+    for use in version.configuration.layers:
+        yield use.sha256
 
 
 def is_latest(qualifier: str | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from lambent.control.layers import check_layers
+from lambent.control.layers import Layers
 from lambent.control.names import Scope
 from lambent.control.requests import (
     ConfigurationRequest,
@@ -83,6 +83,7 @@ def apply(
     *,
     scope: Scope,
     runtimes: Runtimes,
+    layers: Layers,
     time_ms: int,
     change: Literal["create", "update"],
 ) -> Configuration:
@@ -99,8 +100,7 @@ def apply(
     if request.environment is not None:
         changed["environment"] = _environment(request.environment.variables or {})
     if request.layers is not None:
-        check_layers(scope, request.layers)
-        changed["layers"] = request.layers
+        changed["layers"] = layers.uses(scope, request.layers)
     if request.logging_config is not None:
         changed["logging"] = _logging(base.logging, request.logging_config)
     if request.vpc_config is not None:

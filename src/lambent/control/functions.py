@@ -16,6 +16,7 @@ from lambent.control import answers, configuration, revisions, state
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.companions import Companions
+from lambent.control.layers import TOTAL_CODE_LIMIT, Layers, check_unpacked
 from lambent.control.names import (
     LATEST as LATEST_NAME,
 )
@@ -48,7 +49,6 @@ from lambent.errors import (
 from lambent.store.artifacts import Package
 from lambent.store.records import LATEST, Code, Configuration, Function, Version
 
-TOTAL_CODE_LIMIT: Final = 80_530_636_800
 MAX_TAGS: Final = 50
 
 
@@ -62,6 +62,7 @@ class Functions:
         links: CodeLinks,
         runtimes: Runtimes,
         companions: Companions,
+        layers: Layers,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -70,6 +71,7 @@ class Functions:
         self._links = links
         self._runtimes = runtimes
         self._companions = companions
+        self._layers = layers
         self._clock = clock
         self._new_id = new_id
 
@@ -83,9 +85,11 @@ class Functions:
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
             package = await self._code.store(scope, request.code)
+            check_unpacked(package.unpacked, kept.layers)
             code = Code(
                 sha256=package.sha256,
                 size=package.size,
+                unpacked=package.unpacked,
                 architecture=(request.architectures or ("x86_64",))[0],
                 source_kms_key_arn=request.code.source_kms_key_arn or "",
             )
@@ -157,6 +161,7 @@ class Functions:
             bundle = self._updatable(scope, name, old, request.revision_id)
             kept = self._configuration(scope, request, bundle.latest)
             kept = configuration.in_vpc(kept, vpc_id)
+            check_unpacked(bundle.latest.code.unpacked, kept.layers)
             return self._updated(bundle, configuration=kept)
 
         return await self._registry.change(scope, name, rule)
@@ -184,6 +189,7 @@ class Functions:
             ) -> tuple[Bundle, answers.FunctionConfiguration]:
                 bundle = self._updatable(scope, name, old, request.revision_id)
                 code = _new_code(bundle.latest.code, package, request)
+                check_unpacked(package.unpacked, bundle.latest.configuration.layers)
                 if request.dry_run:
                     would_be = msgspec.structs.replace(bundle.latest, code=code)
                     return bundle, answers.configuration(bundle.function, would_be, None)
@@ -265,6 +271,7 @@ class Functions:
             request,
             scope=scope,
             runtimes=self._runtimes,
+            layers=self._layers,
             time_ms=self._clock.time_ms(),
             change="create" if latest is None else "update",
         )
@@ -293,8 +300,7 @@ class Functions:
             raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
 
     def _check_storage(self, scope: Scope, grows: int) -> None:
-        used = sum(v.code.size for b in self._registry.all(scope) for v in b.versions.values())
-        if grows > 0 and used + grows > TOTAL_CODE_LIMIT:
+        if grows > 0 and self._layers.storage_used(scope) + grows > TOTAL_CODE_LIMIT:
             raise CodeStorageExceeded("Code storage limit exceeded.")
 
     def _first(self, kept: Configuration, code: Code) -> Version:
@@ -338,6 +344,7 @@ def _new_code(old: Code, package: Package, request: UpdateFunctionCode) -> Code:
     return Code(
         sha256=package.sha256,
         size=package.size,
+        unpacked=package.unpacked,
         architecture=(request.architectures or (old.architecture,))[0],
         source_kms_key_arn=request.source_kms_key_arn or "",
     )

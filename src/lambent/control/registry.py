@@ -20,12 +20,13 @@ import structlog
 
 from lambent.clock import Clock
 from lambent.control import runnable, state
-from lambent.control.bundle import Bundle, difference
+from lambent.control.bundle import Bundle, difference, packages
 from lambent.control.names import Scope, version_name
 from lambent.control.targets import FunctionTargets, TargetListener
 from lambent.store import aliases, functions, versions
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
+from lambent.store.records import Version
 
 T = TypeVar("T")
 
@@ -116,6 +117,23 @@ class Registry:
         if not known:
             self._start(self._collect(sha256))
 
+    def hold(self, sha256: str) -> None:
+        """Somebody else than a function refers to a package: it stays."""
+        self._uses[sha256] += 1
+
+    def release(self, sha256: str) -> None:
+        """Undo `hold`."""
+        self._uses[sha256] -= 1
+        if not self._uses[sha256]:
+            self.touch(sha256)
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a change to its end, whatever becomes of the caller; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        return await asyncio.shield(task)
+
     async def change(
         self, scope: Scope, name: str, rule: Callable[[Bundle | None], tuple[Bundle | None, T]]
     ) -> T:
@@ -123,10 +141,7 @@ class Registry:
 
         The rule must not wait and must not change anything itself; what it raises is raised here.
         """
-        task = asyncio.get_running_loop().create_task(self._change(Key(scope, name), rule))
-        self._changing.add(task)
-        task.add_done_callback(self._changing.discard)
-        return await asyncio.shield(task)
+        return await self.finish(self._change(Key(scope, name), rule))
 
     async def _change(
         self, key: Key, rule: Callable[[Bundle | None], tuple[Bundle | None, T]]
@@ -219,14 +234,22 @@ class Registry:
     async def _recover(self, bundle: Bundle) -> Bundle:
         """Transitions completed; a version whose package has gone from the disk fails, and says so."""
         for number, version in list(bundle.versions.items()):
-            if version.state == "Failed" or await self._artifacts.ensure(version.code.sha256):
+            missing = None if version.state == "Failed" else await self._missing(version)
+            if missing is None:
                 continue
             log.error("package.missing", function=bundle.arn, version=version_name(number))
-            reason = "The function's code package is missing from the data directory."
+            reason = f"The function's {missing} package is missing from the data directory."
             if state.in_transition(version):
                 version = state.ready(version, bundle.arn, self._new_id())  # noqa: PLW2901  both steps in one
             bundle = bundle.with_version(state.failed(version, bundle.arn, self._new_id(), reason))
         return self._settle(bundle)
+
+    async def _missing(self, version: Version) -> str | None:
+        """Which kind of package is not there; those that need it are unpacked again."""
+        for sha256 in packages(version):
+            if not await self._artifacts.ensure(sha256):
+                return "code" if sha256 == version.code.sha256 else "layer"
+        return None
 
 
 def _apply_all(

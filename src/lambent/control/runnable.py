@@ -54,7 +54,7 @@ def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> V
         handler=kept.handler,
         architecture=version.code.architecture,
         code_path=tree(version.code.sha256),
-        layer_paths=(),
+        layer_paths=tuple(tree(use.sha256) for use in kept.layers),
         environment=kept.environment or {},
         memory_mb=kept.memory_mb,
         timeout_s=kept.timeout_s,

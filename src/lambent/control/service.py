@@ -18,6 +18,7 @@ from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
 from lambent.control.functions import Functions
+from lambent.control.layers import Layers
 from lambent.control.provisioned import ProvisionedConcurrency
 from lambent.control.registry import Registry
 from lambent.control.runtime_rules import Runtimes
@@ -57,7 +58,10 @@ class Control:
             artifacts, S3Source(self._clients), registry, settings.zipped_limit_mb << 20
         )
         companions = Companions(self._clients)
-        self.functions = Functions(registry, code, self._links, runtimes, companions, clock, new_id)
+        self.layers = Layers(database, registry, code, self._links, clock, new_id)
+        self.functions = Functions(
+            registry, code, self._links, runtimes, companions, self.layers, clock, new_id
+        )
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
@@ -66,12 +70,13 @@ class Control:
         )
         self._open = False
         self.account_settings = AccountSettings(
-            registry, settings.concurrency_limit, settings.zipped_limit_mb << 20
+            registry, self.layers, settings.concurrency_limit, settings.zipped_limit_mb << 20
         )
 
     async def open(self) -> None:
         """Load what exists, complete what was interrupted, push all targets to the listener."""
         await self._artifacts.open()
+        await self.layers.open()
         await self._registry.open()
         self._open = True
 

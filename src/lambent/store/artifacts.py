@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from lambent.store.unpack import unpack
+from lambent.store.unpack import unpack, unpacked_size
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ class Package(NamedTuple):
     """Hexadecimal."""
     size: int
     """Bytes of the zip."""
+    unpacked: int
+    """Bytes of what is in it."""
 
 
 class Artifacts:
@@ -113,10 +115,11 @@ class Artifacts:
         try:
             if isinstance(package, bytes):
                 staged.write_bytes(package)
-            kept = Package(_digest(staged), staged.stat().st_size)
-            if not self._is_whole(kept.sha256):
-                self._unpack(staged, kept.sha256)
-            self._place_package(staged, kept.sha256)
+            sha256 = _digest(staged)
+            known = self._is_whole(sha256)
+            unpacked = unpacked_size(staged) if known else self._unpack(staged, sha256)
+            kept = Package(sha256, staged.stat().st_size, unpacked)
+            self._place_package(staged, sha256)
         finally:
             staged.unlink(missing_ok=True)
         return kept
@@ -124,12 +127,15 @@ class Artifacts:
     def _is_whole(self, sha256: str) -> bool:
         return self.tree(sha256).is_dir()
 
-    def _unpack(self, zipped: Path, sha256: str) -> None:
-        """Unpack beside, then rename; of two at once the second finds the place taken."""
+    def _unpack(self, zipped: Path, sha256: str) -> int:
+        """Unpack beside, then rename; of two at once the second finds the place taken.
+
+        Returns how many bytes it held.
+        """
         staged = self.incoming()
         staged.mkdir(0o700)
         try:
-            unpack(zipped, staged)
+            size = unpack(zipped, staged)
             with self._placing:
                 if not self._is_whole(sha256):
                     staged.rename(self.tree(sha256))
@@ -139,6 +145,7 @@ class Artifacts:
             RuntimeError
         ):  # closing: the next start flushes it or unpacks anew
             self._threads.submit(self._flush_tree, sha256)
+        return size
 
     def _place_package(self, staged: Path, sha256: str) -> None:
         """After the tree: a package that exists has one, unless the power was cut."""

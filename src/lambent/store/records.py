@@ -42,6 +42,17 @@ class Logging(msgspec.Struct, frozen=True):
     """None means `/aws/lambda/<function>`."""
 
 
+class LayerUse(msgspec.Struct, frozen=True):
+    """A layer version as a function keeps it; it may have been deleted since."""
+
+    arn: str
+    sha256: str
+    """Hexadecimal: its package in `store/artifacts.py`."""
+    size: int
+    """Bytes of the zip."""
+    unpacked: int
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """How a version runs: everything that UpdateFunctionConfiguration can change."""
 
@@ -55,7 +66,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_mb: int = 512
     environment: dict[str, str] | None = None
     """None: never given. AWS shows an empty map that was given."""
-    layers: tuple[str, ...] = ()
+    layers: tuple[LayerUse, ...] = ()
+    """In order: of equal names the last one's wins."""
     vpc: Vpc | None = None
     dead_letter_arn: str = ""
     kms_key_arn: str = ""
@@ -74,6 +86,8 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     """Hexadecimal: the package's name in `store/artifacts.py`."""
     size: int
     """Bytes of the zip."""
+    unpacked: int = 0
+    """Bytes of what is in it."""
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     source_kms_key_arn: str = ""
 

@@ -115,6 +115,15 @@ def unpack(package: Path, target: Path) -> int:
     return plan.size
 
 
+def unpacked_size(package: Path) -> int:
+    """The same size again, of a zip that has been unpacked before."""
+    with (
+        package.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        return sum(0 if entry.is_folder else entry.size for entry in entries(data))
+
+
 def _parts(entry: Entry) -> list[str]:
     name = entry.name
     if name.startswith("/") or "\0" in name or len(os.fsencode(name)) >= 4_000:

@@ -24,6 +24,7 @@ RESOURCES: Final[tuple[str, ...]] = (
     "durable",
     "functions",
     "invoke_async",
+    "layers",
     "versions",
 )
 
