@@ -5,6 +5,7 @@ small engine that satisfies the same Protocol as the real one: it echoes payload
 """
 
 import asyncio
+import dataclasses
 import http.client
 import io
 import json
@@ -158,10 +159,9 @@ def serving(settings, **services):
     started, stop, found = threading.Event(), [], []
 
     async def serve():
-        unused = ("functions", "versions", "aliases", "concurrency", "account_settings", "logs")
-        found_services = Services(
-            dispatcher=engine, events=engine, **dict.fromkeys(unused), **services
-        )
+        unused = (field.name for field in dataclasses.fields(Services))
+        given = {"dispatcher": engine, "events": engine, **services}
+        found_services = Services(**{**dict.fromkeys(unused), **given})
         app = App(settings, SystemClock(), found_services, operations=OPERATIONS)
         stop.extend([asyncio.get_running_loop(), asyncio.Event()])
         async with Server(app.handle) as server:
