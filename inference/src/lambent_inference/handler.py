@@ -15,7 +15,7 @@ from typing import Any, Final
 from mangum import Mangum
 
 from lambent_inference.app import create_app
-from lambent_inference.events import http
+from lambent_inference.events import http, records
 from lambent_inference.renewal import on_renewal
 from lambent_inference.service import Service
 from lambent_inference.settings import load
@@ -34,7 +34,8 @@ class Handler:
         self._old: list[asyncio.AbstractEventLoop] = []
         asyncio.set_event_loop(self._loop)
         on_renewal(self.renew)
-        self.asgi = Mangum(create_app(self.service), lifespan="off")
+        self.app = create_app(self.service)
+        self.asgi = Mangum(self.app, lifespan="off")
         if not self.service.ready:
             self._loop.run_until_complete(self.service.preload())
 
@@ -55,6 +56,9 @@ class Handler:
             return WARM
         if http.is_request(event):
             return self._answer(event, context)
+        asyncio.set_event_loop(self._loop)
+        if records.is_records(event):
+            return self._loop.run_until_complete(records.answer(self.service, self.app, event))
         raise ValueError(
             "This event is none that the inference server knows. Send a request "
             '({"httpMethod": "GET", "path": "/info"}), or S3, SQS or EventBridge records.'

@@ -18,7 +18,6 @@ from fastapi.responses import PlainTextResponse, Response
 
 from lambent_inference.errors import InvalidModelId, InvalidRequest
 from lambent_inference.models.contract import Description, Family, Predict, Scalar
-from lambent_inference.routes import schema
 from lambent_inference.routes.answers import answer
 from lambent_inference.routes.call import Call, Caller
 from lambent_inference.routes.legacy import question
@@ -34,6 +33,13 @@ ROWS_MAX: Final = 100_000
 PICTURES: Final = (Family.DETECTION, Family.CLASSIFICATION, Family.SEGMENTATION, Family.KEYPOINTS,
                    Family.SEMANTIC)  # fmt: skip
 Row = dict[str, Scalar] | list[Scalar]
+
+
+class Split(msgspec.Struct):
+    """A table as pandas writes it with `orient="split"`."""
+
+    data: list[list[Any]]
+    columns: list[str] | None = None
 
 
 @router.get("/ping", summary="Whether models are ready")
@@ -104,16 +110,21 @@ async def predict(caller: Call, model: Description, rows: list[Row]) -> Response
 
 
 async def see(caller: Call, model_id: str, source: tuple[str, Any], key: str | None) -> Response:
+    _, value = await look(caller, model_id, source, key, Parameters())
+    return await answer(caller, value)
+
+
+async def look(
+    caller: Call, model_id: str, source: tuple[str, Any], key: str | None, parameters: Parameters
+) -> tuple[Description, dict[str, Any]]:
+    """What a model of any kind says about one picture."""
     model = await caller.add(model_id, key)
-    image = (
-        await caller.image(*source)
-        if source[0] == "bytes"
-        else (await caller.images(schema.Picture(type=source[0], value=source[1])))[0]
-    )
-    outcome = await caller.infer(model_id, question(model.family, Parameters()), [image], key)
+    task = question(model.family, parameters)
+    image = await caller.image(*source, orient=not parameters.disable_preproc_auto_orient)
+    outcome = await caller.infer(model_id, task, [image], key)
     (value,) = await shape(outcome, caller.record.request_id)
     await caller.capture(outcome.model, None, value)
-    return await answer(caller, value)
+    return outcome.model, value
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
@@ -136,14 +147,15 @@ def from_json(body: Any) -> list[Row]:
 
 
 def from_split(value: Any) -> list[Row]:
-    columns, data = value.get("columns"), value.get("data")
-    if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
-        raise InvalidRequest("dataframe_split has no rows in `data`.")
-    if columns is None:
-        return checked(data)
-    if any(len(row) != len(columns) for row in data):
+    try:
+        split = msgspec.convert(value, Split)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"dataframe_split cannot be read: {error}") from None
+    if split.columns is None:
+        return checked(split.data)
+    if any(len(row) != len(split.columns) for row in split.data):
         raise InvalidRequest("A row of dataframe_split has another length than `columns`.")
-    return checked([dict(zip(columns, row, strict=True)) for row in data])
+    return checked([dict(zip(split.columns, row, strict=True)) for row in split.data])
 
 
 def from_columns(value: dict[str, Any]) -> list[Row]:

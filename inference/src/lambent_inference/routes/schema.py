@@ -134,7 +134,10 @@ class ClipText(ModelRequest):
 class ClipCompare(ModelRequest):
     subject: Picture | str
     subject_type: Literal["image", "text"] = "image"
-    prompt: Picture | list[Picture] | str | list[str] | dict[str, Picture | str]
+    # In this order: a picture is an object, too, and must not be taken for one of prompts by name.
+    prompt: Picture | list[Picture] | str | list[str] | dict[str, Picture | str] = Field(
+        union_mode="left_to_right"
+    )
     prompt_type: Literal["image", "text"] = "text"
     clip_version_id: Text = "ViT-B-16"
 
