@@ -1,7 +1,8 @@
 """Fuzz and long runs, outside `make test`: `make soak`, or `SECONDS_EACH=600 make soak`.
 
 Each run starts a real server in a scratch folder and ends by itself. It fails when the server dies,
-stops answering, or keeps what it should have given back (processes, descriptors, memory).
+stops answering, keeps what it should have given back (processes, descriptors, memory), answers with
+a fault of its own, lets a connection hang, or shows one account what another has.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import socket
+import re
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -20,7 +22,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import load
 from benchmarks.platform_under_test import Platform, archive, platform
 
+from lambent.api.operations import DIRECT, served
+from scripts import attacks, modelled
+
 SECONDS_EACH = float(os.environ.get("SECONDS_EACH", "60"))
+CASES = max(10_000, int(os.environ.get("CASES", "10000")))
+"""Fuzzed requests, half of them raw bytes."""
 SEED = int(os.environ.get("SEED", str(time.time_ns())))
 
 MISCHIEF = """
@@ -41,8 +48,8 @@ def handler(event, context):
 """
 
 
-def fuzz_http(server: Platform, rng: random.Random, seconds: float) -> int:
-    """Random and half-right requests; afterwards a right one must be answered."""
+def fuzz_http(server: Platform, rng: random.Random, cases: int) -> int:
+    """Random and half-right requests; each connection must end, and none with a fault of ours."""
     pieces = [
         b"POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\n",
         b"GET /2015-03-31/functions/ HTTP/1.1\r\n",
@@ -57,22 +64,37 @@ def fuzz_http(server: Platform, rng: random.Random, seconds: float) -> int:
         b"{}",
         b"\x00\xff\xfe",
     ]
-    sent = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
-            message = b"".join(rng.choices(pieces, k=rng.randrange(1, 12)))
-            if rng.random() < 0.3:
-                at = rng.randrange(len(message) + 1)
-                message = message[:at] + rng.randbytes(rng.randrange(40)) + message[at:]
-            try:
-                sock.sendall(message)
-                sock.settimeout(0.02)
-                sock.recv(65536)
-            except (TimeoutError, ConnectionError):
-                pass
-        sent += 1
-    return sent
+    for sent in range(cases):
+        message = b"".join(rng.choices(pieces, k=rng.randrange(1, 12)))
+        if rng.random() < 0.3:
+            at = rng.randrange(len(message) + 1)
+            message = message[:at] + rng.randbytes(rng.randrange(40)) + message[at:]
+        answer = attacks.talk(server.port, message)
+        fault = re.search(rb"HTTP/1\.1 5(?!01|05)\d\d[^\r]*", answer)
+        if fault:
+            raise SystemExit(f"error: case {sent}: {message!r} was answered {fault[0]!r}")
+    return cases
+
+
+def fuzz_modelled(server: Platform, rng: random.Random, cases: int) -> Counter[int]:
+    """Requests of every served operation, made from botocore's model; counts of statuses."""
+    names = sorted(DIRECT | served().keys())
+    secret = f"secret-{rng.getrandbits(64):x}"
+    server.deploy("theirs", archive({"app.py": MISCHIEF}), "app.handler", Description=secret)
+    maker, counts = modelled.Maker(rng), Counter[int]()
+    create = modelled.MODEL.operations["CreateFunction"]
+    for case in range(cases):
+        if case % 50 == 0:
+            for name in modelled.NAMES:
+                modelled.send(server.port, create, modelled.create_call(name))
+        operation = modelled.MODEL.operations[rng.choice(names)]
+        members = maker.members(operation)
+        answer = modelled.send(server.port, operation, members)
+        problem = modelled.judge(operation, answer, secret.encode())
+        if problem:
+            raise SystemExit(f"error: case {case}: {operation.name} {members!r}: {problem}")
+        counts[answer.status] += 1
+    return counts
 
 
 def mischief(server: Platform, path: str, rng: random.Random, seconds: float) -> dict[int, int]:
@@ -122,7 +144,11 @@ def main() -> int:
         load.latencies_us(server.port, path, 50)
         time.sleep(4)
         before = descriptors(server), len(server.descendants())
-        print(f"› http fuzz: {fuzz_http(server, rng, SECONDS_EACH)} connections")
+        print(f"› http fuzz: {fuzz_http(server, rng, CASES // 2)} connections, none hung")
+        print(f"› modelled fuzz: {fuzz_modelled(server, rng, CASES // 2)}")
+        for name, attack in attacks.ALL.items():
+            attack(server.port)
+            print(f"› {name}: refused")
         load.latencies_us(server.port, path, 50)
         print(f"› mischief: {mischief(server, path, rng, SECONDS_EACH)}")
         load.latencies_us(server.port, path, 50)

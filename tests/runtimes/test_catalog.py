@@ -83,3 +83,11 @@ def test_newest_present_is_one_that_aws_accepts_and_this_machine_has():
     present = [name for name in names if interpreters.find(name)]
     assert newest == (present[0] if present else None)
     assert catalog.newest_present(["python3.77"]) is None
+
+
+def test_what_nobody_offers_any_more_is_refused_whatever_the_policy():
+    lenient = Catalog("warn")
+    assert lenient.is_blocked("python2.7", "create", 0)
+    assert lenient.is_blocked("go1.x", "update", 0)
+    assert not lenient.is_blocked("python3.9", "create", 1_900_000_000_000)
+    assert not lenient.is_blocked("nodejs26.x", "create", 0)

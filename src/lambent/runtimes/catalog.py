@@ -154,9 +154,12 @@ class Catalog:
     policy: Literal["enforce", "warn"] = "warn"
 
     def is_blocked(self, runtime: str, change: Change, time_ms: int) -> bool:
-        """Whether the change is to be refused; with `warn`, an owner may run what they like."""
+        """Whether the change is to be refused; with `warn`, an owner may run what they like.
+
+        What neither AWS nor anybody else offers any more is refused by AWS's text all the same.
+        """
         if self.policy == "warn":
-            return False
+            return runtime in GONE and runtime not in ENUM_ORDER
         return self.standing(runtime, change, time_ms) is Standing.BLOCKED
 
     def standing(self, runtime: str, change: Change, time_ms: int) -> Standing:
