@@ -7,6 +7,7 @@ import re
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 from scripts import fetch_interpreters
 
 RUNTIMES = ["nodejs20.x", "nodejs22.x", "nodejs24.x"]
@@ -477,3 +478,26 @@ def test_an_sdk_at_var_runtime_for_both_kinds_of_modules(start_server, tmp_path,
         assert server.invoke(f"esm-{suffix}")[0] == "imported"
         assert server.invoke(f"cjs-{suffix}") == "required"
         assert server.stop() == 0
+
+
+def test_a_runtime_without_interpreter_is_created_and_says_what_to_install(start_server):
+    """As on AWS a function can be created with any runtime that AWS has; here it may not run."""
+    server = start_server()
+    server.function("j", {"index.js": ""}, Runtime="java21", Handler="x::y")
+    with pytest.raises(ClientError) as refused:
+        server.client.invoke(FunctionName="j")
+    answer = refused.value.response
+    assert answer["Error"]["Code"] == "InvalidRuntimeException"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 502
+    assert "docs/runtimes.md" in answer["Error"]["Message"]
+    with pytest.raises(ClientError, match="InvalidRuntimeException"):
+        server.client.invoke_with_response_stream(FunctionName="j")
+
+
+@pytest.mark.slow
+def test_a_blocked_runtime_is_refused_where_the_owner_enforces_aws_s_dates(start_server):
+    server = start_server(runtime_block_policy="enforce")
+    with pytest.raises(ClientError, match="nodejs20.x is no longer supported for creating") as no:
+        server.function("old", {"index.js": ""}, Runtime="nodejs20.x", Handler="index.handler")
+    assert no.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    server.function("new", {"index.js": ""}, Runtime="nodejs24.x", Handler="index.handler")
