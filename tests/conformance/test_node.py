@@ -497,7 +497,7 @@ def test_a_runtime_without_interpreter_is_created_and_says_what_to_install(start
 @pytest.mark.slow
 def test_a_blocked_runtime_is_refused_where_the_owner_enforces_aws_s_dates(start_server):
     server = start_server(runtime_block_policy="enforce")
-    with pytest.raises(ClientError, match="nodejs20.x is no longer supported for creating") as no:
+    with pytest.raises(ClientError, match=r"nodejs20\.x is no longer supported for creating") as no:
         server.function("old", {"index.js": ""}, Runtime="nodejs20.x", Handler="index.handler")
     assert no.value.response["Error"]["Code"] == "InvalidParameterValueException"
     server.function("new", {"index.js": ""}, Runtime="nodejs24.x", Handler="index.handler")
