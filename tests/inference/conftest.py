@@ -27,7 +27,7 @@ BOX = c.Box(x=4.0, y=3.0, width=6.0, height=4.0, confidence=0.9, class_name="cat
 OUTLINE = ((1.0, 1.0), (7.0, 1.0), (7.0, 5.0))
 FEATURES = (c.Feature(name="months", kind="integer"), c.Feature(name="plan", kind="string"))
 FAMILIES = {
-    "cats/3": c.Family.DETECTION,
+    "coco/3": c.Family.DETECTION,
     "outlines/1": c.Family.SEGMENTATION,
     "bodies/1": c.Family.KEYPOINTS,
     "sorts/1": c.Family.CLASSIFICATION,
@@ -40,7 +40,7 @@ FAMILIES = {
     "easy_ocr/english_g2": c.Family.OCR,
     "churn": c.Family.TABULAR,
 }
-ALIASES = {"yolov8n-640": "cats/3"}
+ALIASES = {"yolov8n-640": "coco/3"}
 ASKS = {
     c.Family.DETECTION: c.Detect,
     c.Family.SEGMENTATION: c.Segment,
@@ -184,6 +184,11 @@ class Client:
         }
         answer = self.handler(event)
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+
+@pytest.fixture
+def known_answers() -> KnownAnswers:
+    return KnownAnswers()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture
 def body(picture):
     return {
-        "model_id": "cats/3",
+        "model_id": "coco/3",
         "image": {"type": "base64", "value": picture},
         "api_key": "secret",
     }
@@ -33,7 +33,7 @@ def test_one_line_per_prediction(client, body, capsys):
                 }
             ]
         },
-        "Model": "cats/3",
+        "Model": "coco/3",
         "Version": "7",
         "Family": "object-detection",
         "RequestId": "r-1",
@@ -58,10 +58,10 @@ def test_the_probability_of_rows_and_nothing_of_texts(client, body, capsys):
 def test_captures(client, body, tmp_path):
     server = client(CAPTURE_DESTINATION=str(tmp_path), CAPTURE_RATE="1")
     answer = server.post("/infer/object_detection", body, {"x-request-id": "r-1"})
-    (entry,) = tmp_path.glob("cats/3/7/*/*/*/*-r-1.json")
+    (entry,) = tmp_path.glob("coco/3/7/*/*/*/*-r-1.json")
     kept = json.loads(entry.read_text())
     assert kept["output"] == answer.json()
-    assert (kept["model_id"], kept["model_version"]) == ("cats/3", "7")
+    assert (kept["model_id"], kept["model_version"]) == ("coco/3", "7")
     assert kept["path"] == "/infer/object_detection"
     assert kept["inputs"]["confidence"] == 0.4
     assert "secret" not in entry.read_text()

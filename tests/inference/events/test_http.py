@@ -103,9 +103,9 @@ def test_every_dress_is_answered(client, dress):
     answer = server.handler(event())
     assert answer["statusCode"] == 200
     assert set(json.loads(answer["body"])) == INFO
-    added = server.handler(event("/model/add", "POST", json.dumps({"model_id": "cats/3"})))
+    added = server.handler(event("/model/add", "POST", json.dumps({"model_id": "coco/3"})))
     assert added["statusCode"] == 200, added
-    assert json.loads(added["body"])["models"][0]["model_id"] == "cats/3"
+    assert json.loads(added["body"])["models"][0]["model_id"] == "coco/3"
     missing = server.handler(event("/nothing/here/at/all"))
     assert missing["statusCode"] == 404
 

@@ -57,14 +57,14 @@ class Cloud:
 
 
 def test_s3_records_to_a_prefix(client, cloud):
-    server = client(RESULTS_DESTINATION=f"s3://{cloud.bucket}/out", EVENTS_MODEL_ID="cats/3")
+    server = client(RESULTS_DESTINATION=f"s3://{cloud.bucket}/out", EVENTS_MODEL_ID="coco/3")
     returned = server.handler({"Records": [cloud.record()]})
     (key,) = cloud.keys("out/")
     assert key == "out/in/a b.png.json"
     stored = json.loads(cloud.s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read())
     assert returned == {"results": [stored]}
     assert stored["source"] == f"s3://{cloud.bucket}/in/a b.png"
-    assert (stored["model_id"], stored["model_version"]) == ("cats/3", "7")
+    assert (stored["model_id"], stored["model_version"]) == ("coco/3", "7")
     assert stored["answer"]["image"] == {"width": 8, "height": 6}
     assert len(stored["answer"]["predictions"]) == 1
     assert server.handler({"Records": [cloud.record("out/in/a+b.png.json")]}) == {"results": []}
@@ -89,7 +89,7 @@ def test_eventbridge(client, cloud):
     image = f"s3://{cloud.bucket}/in/a b.png"
     own = {"id": "e2", "source": "mine", "detail-type": "look", "detail": {"image": image}}
     (result,) = client().handler(own)["results"]
-    assert (result["source"], result["model_id"]) == (image, "cats/3")
+    assert (result["source"], result["model_id"]) == (image, "coco/3")
 
 
 def test_messages_to_a_queue_and_what_failed(client, cloud, picture):
@@ -145,7 +145,7 @@ def test_a_destination_that_is_not_there_fails_the_message(client, cloud):
 
 def test_images_of_type_s3_in_requests(client, cloud):
     body = {
-        "model_id": "cats/3",
+        "model_id": "coco/3",
         "image": {"type": "s3", "value": f"s3://{cloud.bucket}/in/a b.png"},
     }
     assert client().post("/infer/object_detection", body).status == 200
@@ -171,16 +171,16 @@ def test_answers_that_are_too_large(client, cloud):
     PillowImage.fromarray(noise).save(stream, "PNG")
     picture = base64.b64encode(stream.getvalue()).decode()
     image = {"type": "base64", "value": picture}
-    body = {"model_id": "cats/3", "image": image, "visualize_predictions": True}
+    body = {"model_id": "coco/3", "image": image, "visualize_predictions": True}
     limit = {"MAX_ANSWER_MB": "0.05"}
     plain = client(**limit).post("/infer/object_detection", body)
     assert plain.status == 413
     assert "largest part is visualization with 0.1 MB" in plain.json()["message"]
-    assert client(**limit).post("/cats/3", picture, format="image").status == 413
+    assert client(**limit).post("/coco/3", picture, format="image").status == 413
 
     server = client(**limit, ANSWER_BUCKET=f"s3://{cloud.bucket}/answers")
     answer = server.post("/infer/object_detection", body)
-    moved = server.post("/cats/3", picture, format="image")
+    moved = server.post("/coco/3", picture, format="image")
     assert (answer.status, moved.status) == (200, 303)
     for url in (answer.json()["visualization"], moved.headers["location"]):
         with urllib.request.urlopen(url) as linked:

@@ -18,11 +18,11 @@ def test_base64_text_whatever_the_content_type(client, picture):
         "text/plain",
         "image/png",
     ):
-        answer = server.post("/cats/3", picture, {"content-type": kind})
+        answer = server.post("/coco/3", picture, {"content-type": kind})
         assert answer.status == 200, answer.text
         assert list(answer.json()) == ["inference_id", "time", "image", "predictions"]
     data_url = f"data:image/png;base64,{picture}"
-    assert server.post("/cats/3", data_url).status == 200
+    assert server.post("/coco/3", data_url).status == 200
 
 
 def multipart(name, data, filename="a.png"):
@@ -42,11 +42,11 @@ def test_multipart_and_pictures_as_they_are(client, picture):
     server = client()
     raw = base64.b64decode(picture)
     kind = "multipart/form-data; boundary=cut"
-    assert send_bytes(server, "/cats/3", multipart("file", raw), kind)["statusCode"] == 200
-    assert send_bytes(server, "/cats/3", raw, "image/png")["statusCode"] == 200
-    other = send_bytes(server, "/cats/3", multipart("picture", raw), kind)
+    assert send_bytes(server, "/coco/3", multipart("file", raw), kind)["statusCode"] == 200
+    assert send_bytes(server, "/coco/3", raw, "image/png")["statusCode"] == 200
+    other = send_bytes(server, "/coco/3", multipart("picture", raw), kind)
     assert (other["statusCode"], "`file`" in other["body"]) == (400, True)
-    broken = send_bytes(server, "/cats/3", b"--cut\r\nnonsense", kind)
+    broken = send_bytes(server, "/coco/3", b"--cut\r\nnonsense", kind)
     assert broken["statusCode"] == 400
 
 
@@ -56,10 +56,10 @@ def test_arrays_where_they_are_allowed(client):
     blue_green_red = np.zeros((6, 8, 3), np.uint8) + np.array([1, 2, 3], np.uint8)
     np.save(stream, blue_green_red)
     event = multipart("file", stream.getvalue())
-    context = {"stage": "$default", "http": {"method": "POST", "path": "/cats/3", "sourceIp": "1"}}
+    context = {"stage": "$default", "http": {"method": "POST", "path": "/coco/3", "sourceIp": "1"}}
     answer = server.handler(
         {
-            "version": "2.0", "rawPath": "/cats/3", "requestContext": context,
+            "version": "2.0", "rawPath": "/coco/3", "requestContext": context,
             "rawQueryString": "image_type=numpy", "isBase64Encoded": True,
             "body": base64.b64encode(event).decode(),
             "headers": {"content-type": "multipart/form-data; boundary=cut"},
@@ -70,15 +70,15 @@ def test_arrays_where_they_are_allowed(client):
 
 
 def test_a_url_in_the_query(client):
-    answer = client().get("/cats/3", image="http://example.com/a.jpg")
+    answer = client().get("/coco/3", image="http://example.com/a.jpg")
     assert answer.status == 400
     assert "non https://" in answer.json()["message"]
 
 
 def test_content_types(client):
     server = client()
-    context = {"stage": "$default", "http": {"method": "POST", "path": "/cats/3", "sourceIp": "1"}}
-    event = {"version": "2.0", "rawPath": "/cats/3", "requestContext": context, "body": "AAAA"}
+    context = {"stage": "$default", "http": {"method": "POST", "path": "/coco/3", "sourceIp": "1"}}
+    event = {"version": "2.0", "rawPath": "/coco/3", "requestContext": context, "body": "AAAA"}
     missing = server.handler(event)
     assert (missing["statusCode"], missing["body"]) == (
         400, '{"message":"Content-Type header not provided with request."}',
@@ -95,7 +95,7 @@ def test_content_types(client):
 )
 def test_confidence(client, picture, given, threshold):
     server = client()
-    assert server.post("/cats/3", picture, confidence=given).status == 200
+    assert server.post("/coco/3", picture, confidence=given).status == 200
     assert server.models.asked[0][1].confidence == threshold
 
 
@@ -108,7 +108,7 @@ def test_the_query_by_family(client, picture):
         "disable_active_learning": "True", "allow_reduced_mask_resolution": "False",
         "classes": "cat,dog",
     }  # fmt: skip
-    for path in ("cats/3", "outlines/1", "bodies/1", "sorts/1", "tags/1", "roads/1"):
+    for path in ("coco/3", "outlines/1", "bodies/1", "sorts/1", "tags/1", "roads/1"):
         assert server.post(f"/{path}", picture, **query).status == 200, path
     common = {
         "iou_threshold": 0.5, "max_detections": 4, "class_filter": ("cat", "dog"),
@@ -128,11 +128,11 @@ def test_the_query_by_family(client, picture):
 
 def test_formats(client, picture):
     server = client()
-    both = server.post("/cats/3", picture, format="image_and_json", labels="true", stroke=3).json()
+    both = server.post("/coco/3", picture, format="image_and_json", labels="true", stroke=3).json()
     assert len(both["predictions"]) == 1
     with PillowImage.open(io.BytesIO(base64.b64decode(both["visualization"]))) as drawn:
         assert drawn.format == "JPEG"
-    image = server.post("/cats/3", picture, format="image")
+    image = server.post("/coco/3", picture, format="image")
     assert image.headers["content-type"] == "image/jpeg"
     with PillowImage.open(io.BytesIO(base64.b64decode(image.text))) as drawn:
         assert (drawn.format, drawn.size) == ("JPEG", (8, 6))
@@ -167,5 +167,5 @@ def test_a_path_of_two_segments_that_is_no_model(client, picture):
 
 
 def test_switched_off(client, picture):
-    answer = client(LEGACY_ROUTE_ENABLED="False").post("/cats/3", picture)
+    answer = client(LEGACY_ROUTE_ENABLED="False").post("/coco/3", picture)
     assert (answer.status, answer.json()["switch"]) == (404, "LEGACY_ROUTE_ENABLED")

@@ -125,7 +125,7 @@ def test_tabular(client):
     }
     for wrong in ({"rows": []}, {"rows": "x"}, {}):
         assert server.post("/infer/tabular", wrong).status == 422
-    assert server.post("/infer/tabular", {"rows": rows, "model_id": "cats/3"}).status == 400
+    assert server.post("/infer/tabular", {"rows": rows, "model_id": "coco/3"}).status == 400
 
 
 def test_errors_name_the_feature(client):
@@ -216,7 +216,7 @@ def test_pictures_by_invocation(client, image):
     body = {"image": image, "api_key": "k"}
     answer = server.post("/invocations", body).json()
     assert len(answer["predictions"]) == 1
-    assert server.models.asked[-1] == ("cats/3", c.Detect(), "k")
+    assert server.models.asked[-1] == ("coco/3", c.Detect(), "k")
     target = {"x-amzn-sagemaker-target-model": "outlines/1"}
     assert "points" in server.post("/invocations", body, target).json()["predictions"][0]
 
@@ -247,7 +247,7 @@ def test_kserve_says_what_it_is(client):
     assert server.get("/v2/models/churn/versions/7").json() == described
     assert server.get("/v2/models/churn/versions/8").status == 404
     assert server.get("/v2/models/nobodys/9").status == 404
-    assert server.get("/v2/models/cats/3").json()["inputs"][0]["name"] == "image"
+    assert server.get("/v2/models/coco/3").json()["inputs"][0]["name"] == "image"
     assert server.post("/v2/elsewhere", {}).status == 404
 
 
@@ -289,7 +289,7 @@ def test_kserve_predicts(client, inputs, rows):
 
 def test_kserve_sees(client, picture):
     inputs = [tensor("image", [1], [picture], "BYTES")]
-    (output,) = client().post("/v2/models/cats/3/infer", {"inputs": inputs}).json()["outputs"]
+    (output,) = client().post("/v2/models/coco/3/infer", {"inputs": inputs}).json()["outputs"]
     assert (output["datatype"], output["shape"]) == ("BYTES", [1])
     assert json.loads(output["data"][0])["image"] == {"width": 8, "height": 6}
 
@@ -321,7 +321,7 @@ def test_the_life_of_a_model(client):
         "torch_cuda_allocator_cache": None, "non_torch_gpu_memory": None,
     }  # fmt: skip
     entry = {
-        "model_id": "cats/3", "task_type": "object-detection", "batch_size": None,
+        "model_id": "coco/3", "task_type": "object-detection", "batch_size": None,
         "input_height": 640, "input_width": 640, "vram_bytes": None, "request_aliases": None,
         "request_paths": None,
     }  # fmt: skip
@@ -330,9 +330,9 @@ def test_the_life_of_a_model(client):
     assert added.json() == {"models": [entry], **nulls}
     assert added.headers["x-model-cold-start"] == "true"
     assert server.get("/model/registry", api_key="k").json()["models"] == [entry]
-    assert server.post("/model/remove", {"model_id": "cats/3"}).json()["models"] == []
-    gone = server.post("/model/remove", {"model_id": "cats/3"})
-    assert (gone.status, gone.json()) == (404, {"message": "Model with id cats/3 not loaded."})
+    assert server.post("/model/remove", {"model_id": "coco/3"}).json()["models"] == []
+    gone = server.post("/model/remove", {"model_id": "coco/3"})
+    assert (gone.status, gone.json()) == (404, {"message": "Model with id coco/3 not loaded."})
     server.post("/model/add", {"model_id": "sorts/1"})
     assert server.send("POST", "/model/clear").json()["models"] == []
     assert client(GET_MODEL_REGISTRY_ENABLED="0").get("/model/registry").status == 404

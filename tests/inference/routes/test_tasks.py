@@ -29,18 +29,18 @@ def without_ids(value):
 
 def test_object_detection(client, image):
     server = client()
-    body = {"id": "r1", "model_id": "cats/3", "image": image, "api_key": None, "unknown": 1}
+    body = {"id": "r1", "model_id": "coco/3", "image": image, "api_key": None, "unknown": 1}
     answer = server.post("/infer/object_detection", body)
     assert answer.status == 200
     assert list(answer.json()) == ["inference_id", "time", "image", "predictions"]
     assert without_ids(answer.json()) == {**HEAD, "predictions": [BOX]}
-    assert server.models.asked == [("cats/3", c.Detect(), None)]
+    assert server.models.asked == [("coco/3", c.Detect(), None)]
 
 
 def test_every_parameter_arrives(client, image):
     server = client()
     body = {
-        "model_id": "cats/3", "image": image, "confidence": "best", "iou_threshold": 0.7,
+        "model_id": "coco/3", "image": image, "confidence": "best", "iou_threshold": 0.7,
         "max_detections": 5, "class_agnostic_nms": True, "class_filter": ["cat"],
         "disable_preproc_contrast": True, "disable_preproc_grayscale": True,
         "disable_preproc_static_crop": True, "max_candidates": 7, "fix_batch_size": True,
@@ -54,7 +54,7 @@ def test_every_parameter_arrives(client, image):
 
 
 def test_several_images_make_a_list_in_order(client, image):
-    body = {"model_id": "cats/3", "image": [image, image]}
+    body = {"model_id": "coco/3", "image": [image, image]}
     answers = client().post("/infer/object_detection", body).json()
     assert [one["image"] for one in answers] == [HEAD["image"]] * 2
     one = client().post("/infer/object_detection", {**body, "image": [image]}).json()
@@ -123,10 +123,10 @@ def test_semantic_segmentation(client, image):
 
 
 def test_visualization_is_a_jpeg_of_the_picture(client, image):
-    body = {"model_id": "cats/3", "image": image, "visualize_predictions": True}
+    body = {"model_id": "coco/3", "image": image, "visualize_predictions": True}
     body |= {"visualization_labels": True, "visualization_stroke_width": 2}
     for path, model_id in (
-        ("object_detection", "cats/3"), ("instance_segmentation", "outlines/1"),
+        ("object_detection", "coco/3"), ("instance_segmentation", "outlines/1"),
         ("keypoints_detection", "bodies/1"), ("classification", "sorts/1"),
         ("classification", "tags/1"),
     ):  # fmt: skip
@@ -137,22 +137,22 @@ def test_visualization_is_a_jpeg_of_the_picture(client, image):
 
 def test_cold_start_headers(client, image):
     server = client()
-    body = {"model_id": "cats/3", "image": image}
+    body = {"model_id": "coco/3", "image": image}
     cold = server.post("/infer/object_detection", body).headers
     assert cold["x-model-cold-start"] == "true"
     assert cold["x-model-cold-start-count"] == "1"
     assert float(cold["x-model-load-time"]) == 0.25
-    assert cold["x-model-load-details"] == '[{"m":"cats/3","t":0.25}]'
-    assert (cold["x-model-id"], cold["x-model-version"]) == ("cats/3", "7")
+    assert cold["x-model-load-details"] == '[{"m":"coco/3","t":0.25}]'
+    assert (cold["x-model-id"], cold["x-model-version"]) == ("coco/3", "7")
     warm = server.post("/infer/object_detection", body).headers
     assert warm["x-model-cold-start"] == "false"
     assert "x-model-load-time" not in warm
-    assert warm["x-model-id"] == "cats/3"
+    assert warm["x-model-id"] == "coco/3"
 
 
 def test_the_key_comes_by_query_header_body_or_environment(client, image):
     server = client(ROBOFLOW_API_KEY="env")
-    body = {"model_id": "cats/3", "image": image}
+    body = {"model_id": "coco/3", "image": image}
     bearer = {"authorization": "Bearer header"}
     post = server.post
     post("/infer/object_detection", {**body, "api_key": "body"}, bearer, api_key="query")
@@ -186,7 +186,7 @@ def test_the_key_comes_by_query_header_body_or_environment(client, image):
     ],
 )  # fmt: skip
 def test_what_is_refused(client, image, body, status, message):
-    given = {"model_id": "cats/3", "image": image, **body}
+    given = {"model_id": "coco/3", "image": image, **body}
     answer = client().post("/infer/object_detection", given)
     assert answer.status == status, answer.text
     if message is None:
@@ -196,19 +196,19 @@ def test_what_is_refused(client, image, body, status, message):
 
 
 def test_numbers_that_are_none(client):
-    nan = '{"model_id": "cats/3", "image": {"type": "base64", "value": ""}, "confidence": NaN}'
+    nan = '{"model_id": "coco/3", "image": {"type": "base64", "value": ""}, "confidence": NaN}'
     answer = client().post("/infer/object_detection", nan)
     assert answer.status == 422
 
 
 def test_too_many_images(client, image):
-    body = {"model_id": "cats/3", "image": [image] * 3}
+    body = {"model_id": "coco/3", "image": [image] * 3}
     answer = client(MAX_IMAGES_PER_REQUEST="2").post("/infer/object_detection", body)
     assert (answer.status, "MAX_IMAGES_PER_REQUEST" in answer.text) == (400, True)
 
 
 def test_calls_that_are_not_to_be_counted_need_the_secret(client, image):
-    body = {"model_id": "cats/3", "image": image}
+    body = {"model_id": "coco/3", "image": image}
     for server, status in ((client(), 500), (client(ROBOFLOW_SERVICE_SECRET="s"), 200)):
         query = {"countinference": "false", "service_secret": "s"}
         answer = server.post("/infer/object_detection", body, **query)
@@ -227,7 +227,7 @@ def test_what_breaks_inside_is_told_without_a_trace(client, image, caplog):
         raise RuntimeError("a secret detail")
 
     server.models.infer = broken
-    answer = server.post("/infer/object_detection", {"model_id": "cats/3", "image": image})
+    answer = server.post("/infer/object_detection", {"model_id": "coco/3", "image": image})
     assert (answer.status, answer.json()) == (500, {"message": "Internal error."})
     assert "x-request-id" in answer.headers
     assert "a secret detail" in caplog.text
