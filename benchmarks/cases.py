@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks import dev_session, load
+from benchmarks import control_plane, dev_session, load
 from benchmarks.peer import bare_python_ms, rie
 from benchmarks.platform_under_test import PYTHON, Platform, archive, platform, pss_mb
 from lambent.delivery import training
@@ -179,6 +179,18 @@ def dev_reload() -> Iterator[Result]:
     yield result("dev_reload_answer", "ms", answered, None, "≤ 300", met=answered <= 300)
 
 
+def control_plane_calls() -> Iterator[Result]:
+    """What `deploy` and an infrastructure tool wait for; peers are the plain cases, see there."""
+    for name, (mine, plain) in control_plane.measure().items():
+        budget = {
+            "control_plane_create": 10,
+            "control_plane_get": 2,
+            "control_plane_list_1000": 100,
+        }
+        limit = budget[name]
+        yield result(name, "ms", mine, plain, f"≤ {limit}", met=mine <= limit)
+
+
 CASES = {
     "warm_invoke": warm_invoke,
     "invokes_per_second": invokes_per_second,
@@ -187,5 +199,6 @@ CASES = {
     "idle_environment_pss": idle_environment_pss,
     "cli_help": cli_help,
     "dev_reload": dev_reload,
+    "control_plane": control_plane_calls,
 }
 """`--only NAME` runs the case whose name begins NAME, or that yields a result of that name."""
