@@ -48,6 +48,9 @@ class VersionTarget:
     system_log_level: str | None = None
     tracing_mode: str = "PassThrough"
     snap_start: bool = False
+    max_concurrency: int = 0
+    """Invokes that one environment takes at once, on a capacity provider; 0: one, and the version
+    runs on demand."""
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
     state_reason: str | None = None
     runtime_version_arn: str = ""

@@ -22,7 +22,8 @@ from lambent.engine.call import Call
 from lambent.engine.deadline import Deadline
 from lambent.engine.faults import Fault
 from lambent.engine.journal import Journal
-from lambent.engine.launcher import Launcher, Runtime
+from lambent.engine.launcher import Launcher
+from lambent.engine.runtime import Runtime
 from lambent.engine.states import Event, State, advance
 from lambent.engine.streamed_answer import StreamedAnswer
 from lambent.engine.streaming import Flow
@@ -100,7 +101,9 @@ class Environment:
         self._answer: StreamedAnswer | None = None
         self._measure_at = 0.0
         self._init_limit_s = (
-            INIT_LIMIT_S if initialization == ON_DEMAND else max(UNHURRIED_INIT_S, target.timeout_s)
+            INIT_LIMIT_S
+            if initialization == ON_DEMAND and not target.max_concurrency
+            else max(UNHURRIED_INIT_S, target.timeout_s)
         )
         self._made = self._clock.monotonic()
         self._init_started = 0.0

@@ -8,58 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final
 
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
-from lambent.engine.channel import Channel, RuntimeEvents
+from lambent.engine.channel import Channel
 from lambent.engine.credentials import CredentialsSource, IssuedHere
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
+from lambent.engine.runtime import LOG_FD, RUNTIME_API_PORT, LogSink, Runtime, start_process
 from lambent.engine.runtime_api import RuntimeApi
+from lambent.engine.shared_host import SharedHosts
+from lambent.engine.shared_seat import Seat
 from lambent.observe.logs import LogStore
 from lambent.runtimes import processor
 from lambent.runtimes.frames import CHANNEL_FD
-from lambent.runtimes.launch import Facts, Planner
-from lambent.sandbox.spec import Egress, Process, ProcessSpec, Sandbox, SandboxHost, SandboxSpec
+from lambent.runtimes.launch import Facts, LaunchPlan, Planner
+from lambent.sandbox.spec import Egress, Sandbox, SandboxHost, SandboxSpec
 
-RUNTIME_API_PORT = 9001
-LOG_FD = 4
-"""The descriptor behind `_LAMBDA_TELEMETRY_LOG_FD`."""
-
-
-class Transport(Protocol):
-    """How invokes reach a runtime: the channel, or the Runtime API over HTTP."""
-
-    def deliver(self, header: Sequence[str], payload: bytes) -> None: ...
-
-    def drain(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class LogSink(RuntimeEvents, Protocol):
-    """An environment: what its runtime says, and what it prints."""
-
-    def on_message(self, time_us: int | None, message: bytes) -> None: ...
-
-
-@dataclass(slots=True)
-class Runtime:
-    """One runtime process with what connects us to it."""
-
-    process: Process
-    transport: Transport
-    pipe: LogPipe
-    lifetime_s: float | None = None
-    """Until its credentials end; None when they do not."""
-
-    async def close(self) -> None:
-        """Cut the connections; the process is ended by its sandbox."""
-        await self.transport.close()
-        self.pipe.close()
+PIDS_MAX: Final = 1024
 
 
 class Launcher:
@@ -79,6 +47,7 @@ class Launcher:
         self._host = host
         self._planner = planner
         self._egress: Egress = egress
+        self._shared = SharedHosts(self)
         self._credentials = credentials or IssuedHere()
         self._file_systems = file_systems or FileSystems(None)
         self.logs = logs
@@ -86,9 +55,19 @@ class Launcher:
         self.new_id = new_id
 
     async def place(self, target: VersionTarget) -> Sandbox:
-        """A sandbox for one environment; raises `SandboxError` or `InvalidRuntime`."""
+        """A sandbox for one environment; raises `SandboxError` or `InvalidRuntime`.
+
+        Where an environment takes several invokes at once, a seat in one that several share.
+        """
         processor.check(target)
         ground = await asyncio.to_thread(self._planner.ground, target)
+        if target.max_concurrency:
+            return await self._shared.seat(target, ground.transport)
+        return await self.create(target)
+
+    async def create(self, target: VersionTarget) -> Sandbox:
+        """A whole sandbox of its own."""
+        ground = self._planner.ground(target)
         return await self._host.create(
             SandboxSpec(
                 id=self.new_id(),
@@ -101,6 +80,7 @@ class Launcher:
                 memory_mb=target.memory_mb,
                 reserved_mb=ground.reserved_mb,
                 ephemeral_mb=target.ephemeral_mb,
+                pids_max=PIDS_MAX + target.max_concurrency * 2,
                 egress=self._egress,
                 ports=(RUNTIME_API_PORT,) if ground.transport == "http" else (),
             )
@@ -115,14 +95,40 @@ class Launcher:
         initialization: str = "on-demand",
     ) -> Runtime:
         """Start a runtime process; what it says goes to `events`."""
+        if isinstance(sandbox, Seat):
+            return await sandbox.launch(events, log_stream)
+        plan, lifetime_s = await self.plan(sandbox, target, log_stream, initialization)
+        loop = asyncio.get_running_loop()
+        pipe = LogPipe(events.on_message, loop)
+        transport: Channel | RuntimeApi
+        fds = {}
+        if plan.transport == "channel":
+            transport = channel = Channel(events, loop)
+            fds[CHANNEL_FD] = channel.runtime_end.fileno()
+        else:
+            transport = RuntimeApi(events, sandbox.listeners[RUNTIME_API_PORT], self.clock)
+            await transport.open()
+        try:
+            process = await start_process(sandbox, plan, pipe, fds)
+        except BaseException:
+            await transport.close()
+            pipe.close()
+            raise
+        if isinstance(transport, Channel):
+            transport.runtime_end.close()
+        return Runtime(process, transport, pipe, lifetime_s)
+
+    async def plan(
+        self, sandbox: Sandbox, target: VersionTarget, log_stream: str, initialization: str
+    ) -> tuple[LaunchPlan, float | None]:
+        """How a process is started in this sandbox, and how long its credentials are good."""
         listener = sandbox.listeners.get(RUNTIME_API_PORT)
-        address = f"127.0.0.1:{listener.getsockname()[1]}" if listener else ""
         credentials = await self._credentials.issue(target)
         plan = self._planner.plan(
             target,
             Facts(
                 log_stream=log_stream,
-                runtime_api=address,
+                runtime_api=f"127.0.0.1:{listener.getsockname()[1]}" if listener else "",
                 access_key_id=credentials.access_key_id,
                 secret_access_key=credentials.secret_access_key,
                 session_token=credentials.session_token,
@@ -130,26 +136,4 @@ class Launcher:
                 initialization_type=initialization,
             ),
         )
-        loop = asyncio.get_running_loop()
-        pipe = LogPipe(events.on_message, loop)
-        fds = {1: pipe.write_end, 2: pipe.write_end, LOG_FD: pipe.write_end}
-        transport: Channel | RuntimeApi
-        if plan.transport == "channel":
-            transport = channel = Channel(events, loop)
-            fds[CHANNEL_FD] = channel.runtime_end.fileno()
-        else:
-            assert listener is not None
-            transport = RuntimeApi(events, listener, self.clock)
-            await transport.open()
-        try:
-            process = await sandbox.start(
-                ProcessSpec(argv=plan.argv, env=plan.env, cwd=plan.cwd, fds=fds)
-            )
-        except BaseException:
-            await transport.close()
-            pipe.close()
-            raise
-        pipe.release_write_end()
-        if isinstance(transport, Channel):
-            transport.runtime_end.close()
-        return Runtime(process, transport, pipe, credentials.lifetime_s)
+        return plan, credentials.lifetime_s

@@ -66,6 +66,10 @@ class LogPipe:
             os.close(self.write_end)
             self.write_end = -1
 
+    @property
+    def closed(self) -> bool:
+        return self._read_end < 0
+
     def close(self) -> None:
         if self._read_end >= 0:
             self._loop.remove_reader(self._read_end)

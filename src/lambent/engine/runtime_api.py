@@ -120,9 +120,9 @@ class RuntimeApi:
         elif method == "POST" and path.startswith(INVOCATION):
             request_id, _, verb = path[len(INVOCATION) :].partition("/")
             if verb not in {"response", "error"}:
-                _refuse(exchange, 404, "NotFound", f"no such path: {path}")
+                refuse(exchange, 404, "NotFound", f"no such path: {path}")
             elif request_id != self._running:
-                _refuse(exchange, 400, "InvalidRequestID", "Invalid request ID")
+                refuse(exchange, 400, "InvalidRequestID", "Invalid request ID")
             elif verb == "response" and exchange.headers.get(RESPONSE_MODE) == b"streaming":
                 self._stream(exchange)
             else:
@@ -130,11 +130,11 @@ class RuntimeApi:
                     faults.PAYLOAD_LIMIT, self._response if verb == "response" else self._error
                 )
         else:
-            _refuse(exchange, 404, "NotFound", f"no such path: {path}")
+            refuse(exchange, 404, "NotFound", f"no such path: {path}")
 
     def _next(self, exchange: Exchange) -> None:
         if self._waiting is not None:
-            _refuse(exchange, 403, "InvalidStateTransition", "another call for next is waiting")
+            refuse(exchange, 403, "InvalidStateTransition", "another call for next is waiting")
             return
         self._waiting = exchange
         exchange.on_gone = self._next_gone
@@ -146,7 +146,7 @@ class RuntimeApi:
                 self._events.on_ready()
         except InvalidStateTransition as error:
             self._waiting = None
-            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+            refuse(exchange, 403, "InvalidStateTransition", str(error))
 
     def _next_gone(self) -> None:
         """The runtime dropped its connection while waiting: it is gone, or as good as."""
@@ -169,7 +169,7 @@ class RuntimeApi:
         try:
             self._events.on_stream(content_type.decode("latin-1"), flow)
         except InvalidStateTransition as error:
-            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+            refuse(exchange, 403, "InvalidStateTransition", str(error))
             return
         exchange.on_gone = self._stream_gone
         exchange.spawn(self._pass_on(exchange, flow))
@@ -205,20 +205,20 @@ class RuntimeApi:
         try:
             report(body)
         except InvalidStateTransition as error:
-            _refuse(exchange, 403, "InvalidStateTransition", str(error))
+            refuse(exchange, 403, "InvalidStateTransition", str(error))
         else:
             exchange.respond(202, [JSON], b'{"status":"OK"}\n')
 
     def _init_error(self, exchange: Exchange, body: bytes) -> None:
         if self._started:
-            _refuse(exchange, 403, "InvalidStateTransition", "Init is over")
+            refuse(exchange, 403, "InvalidStateTransition", "Init is over")
             return
         self._events.on_init_error(body)
         exchange.respond(202, [JSON], b'{"status":"OK"}\n')
 
     def _too_large(self, exchange: Exchange, limit: int) -> None:
         text = f"Exceeded maximum allowed payload size ({limit} bytes)."
-        _refuse(exchange, 413, "RequestEntityTooLarge", text)
+        refuse(exchange, 413, "RequestEntityTooLarge", text)
         if self._running and exchange.path.endswith("/response"):
             self._running = ""
             self._events.on_error(faults.too_large())
@@ -238,6 +238,6 @@ def _error_in(trailers: Headers) -> bytes:
     return msgspec.json.encode({"errorType": kind.decode("latin-1"), "errorMessage": ""})
 
 
-def _refuse(exchange: Exchange, status: int, kind: str, text: str) -> None:
+def refuse(exchange: Exchange, status: int, kind: str, text: str) -> None:
     body = b'{"errorMessage":"%s","errorType":"%s"}\n' % (text.encode(), kind.encode())
     exchange.respond(status, [JSON], body)

@@ -8,6 +8,10 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
                header: UTF-8 fields joined by newlines, in this order:
                request id, deadline (ms since the epoch), invoked function ARN, trace header,
                tenant id, client context (JSON or empty), Cognito identity (JSON or empty)
+    server → runtime that forks workers (multi-concurrency); it never gets an INVOKE
+      FORK     worker's number (4 bytes, big-endian), its log stream; two descriptors travel with
+               it, the worker's end of its own channel and of its log pipe
+      SIGNAL   worker's number and a signal's, 4 bytes each
     runtime → server
       READY        Init is over, the handler is loaded; empty body
       INIT_ERROR   Init failed: the error document (JSON); the runtime then exits with status 1
@@ -16,6 +20,7 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
       FATAL        as ERROR, and the runtime ends itself now: no invoke may follow
       STREAM       the answer comes in parts: its content type, or empty
       CHUNK        a part of it, any bytes
+      EXITED   from one that forks: worker's number and its wait status, 4 bytes each
       STREAM_END   the end of it; or the error document (JSON) of what broke it off
 
 Logs do not travel here. Descriptors 1 and 2 are one pipe (so the order is kept); a log record with
@@ -34,6 +39,8 @@ from typing import Final
 CHANNEL_FD: Final = 3
 
 INVOKE: Final = 1
+FORK: Final = 2
+SIGNAL: Final = 3
 READY: Final = 16
 INIT_ERROR: Final = 17
 RESPONSE: Final = 18
@@ -42,6 +49,7 @@ STREAM: Final = 20
 CHUNK: Final = 21
 STREAM_END: Final = 22
 FATAL: Final = 23
+EXITED: Final = 24
 
 CHUNK_BYTES: Final = 65_536
 """A runtime cuts what it streams into parts of this size; the server stops reading the channel while
@@ -55,3 +63,8 @@ _PREFIX = struct.Struct(">IBH")
 def encode_invoke(header: bytes, payload: bytes) -> bytes:
     """One INVOKE frame; `header` is the newline-joined fields."""
     return _PREFIX.pack(3 + len(header) + len(payload), INVOKE, len(header)) + header + payload
+
+
+def encode_order(kind: int, number: int, rest: bytes) -> bytes:
+    """A FORK or SIGNAL frame."""
+    return struct.pack(">IBI", 5 + len(rest), kind, number) + rest

@@ -166,6 +166,8 @@ class Planner:
                 *_heap_flags(target),
                 f"{places.runtime}/{ground.script}",
             )
+            if target.max_concurrency:
+                env["_LAMBENT_FORKS"] = "1"
             if not self._isolated:
                 env["_LAMBENT_OPT_DIRS"] = ":".join(places.opt)
         else:

@@ -17,7 +17,7 @@ RESERVED: Final = frozenset({
     "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-    "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL",
+    "AWS_LAMBDA_MAX_CONCURRENCY", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL",
     "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
 })  # fmt: skip
 """What AWS refuses to let a function set."""
@@ -140,6 +140,9 @@ def _reserved(target: VersionTarget, facts: Facts, places: Places) -> dict[str, 
     if target.runtime is not None and not target.runtime.startswith("provided"):
         # OS-only runtimes and images name themselves, or nothing.
         variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{target.runtime}"
+    if target.max_concurrency:
+        variables["AWS_LAMBDA_MAX_CONCURRENCY"] = str(target.max_concurrency)
+        variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
     if facts.endpoint_url and "AWS_ENDPOINT_URL" not in target.environment:
         variables["AWS_ENDPOINT_URL"] = facts.endpoint_url
     return variables

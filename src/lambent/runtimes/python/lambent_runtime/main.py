@@ -40,6 +40,10 @@ def main() -> None:
         handler = init()
         if handler is None:
             leave(1)
+        if STATE.forks:
+            from . import workers
+
+            workers.serve_forks(_on_sigterm)  # comes back in each worker
         serve(handler, Reader())
     except ChannelClosed:
         leave(0)
@@ -51,6 +55,7 @@ def prepare() -> None:
     if log_fd.isdigit():
         STATE.log_fd = int(log_fd)
         os.set_inheritable(STATE.log_fd, False)
+    STATE.forks = os.environ.pop("_LAMBENT_FORKS", "") == "1"
     os.set_inheritable(STATE.channel_fd, False)
     os.set_blocking(STATE.channel_fd, True)
     STATE.pid = os.getpid()

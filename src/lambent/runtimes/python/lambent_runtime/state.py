@@ -18,6 +18,8 @@ class State:
     channel_fd = 3
     log_fd = -1
     """Where framed log records go; -1 writes them as plain lines to descriptor 1."""
+    forks = False
+    """Init once, then fork the processes that serve."""
     pid = 0
     request_id = ""
     tenant_id = ""
