@@ -113,7 +113,7 @@ def test_one_that_ends_badly_leaves_the_others_alone(engine, event, options, kin
 def test_a_killed_template_takes_its_workers_and_another_begins(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=2)
-        (before, _) = await together(e, 2)
+        (_before, _other) = await together(e, 2)
         (pid,) = processes(e)
         os.kill(pid, 9)
         await until(lambda: processes(e) and pid not in processes(e))
