@@ -15,9 +15,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.cases import CASES, Result
+from benchmarks.runtime_cases import RUNTIME_CASES
 
 RESULTS = Path(__file__).parent / "results.json"
 HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
+
+
+ALL = CASES | RUNTIME_CASES
 
 
 def main() -> int:
@@ -25,10 +29,10 @@ def main() -> int:
     parser.add_argument("--only", metavar="NAME", help="one measure, for example warm_invoke_p50")
     only = parser.parse_args().only
     chosen = {
-        n: case for n, case in CASES.items() if not only or only.startswith(n) or n.startswith(only)
+        n: case for n, case in ALL.items() if not only or only.startswith(n) or n.startswith(only)
     }
     if not chosen:
-        print(f"error: no measure is called {only!r}\n  fix   one of: {', '.join(CASES)}")
+        print(f"error: no measure is called {only!r}\n  fix   one of: {', '.join(ALL)}")
         return 2
     results: list[Result] = []
     for name, case in chosen.items():
