@@ -10,7 +10,7 @@ from lambent.runtimes import catalog
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["sklearn", "plain"])
+@pytest.mark.parametrize("name", ["sklearn", "plain", "node"])
 def test_a_template_is_a_project(tmp_path: Path, name: str) -> None:
     for path, text in render(name, "mine", "python3.12").items():
         assert "@@" not in text
@@ -43,7 +43,9 @@ def test_the_plain_handler_works() -> None:
 
 
 def test_the_newest_runtime_is_known() -> None:
-    assert newest_runtime() in {row.identifier for row in catalog.TABLE}
+    assert newest_runtime() in {row.identifier for row in catalog.TABLE if row.family == "python"}
+    of_node = newest_runtime("node")
+    assert of_node in {row.identifier for row in catalog.TABLE if row.family == "nodejs"}
 
 
 def test_files_are_not_written_over_unasked(place) -> None:

@@ -82,3 +82,15 @@ def test_an_unknown_function(served) -> None:
     assert done.returncode == 1
     assert "error[ResourceNotFoundException] Function not found" in done.stderr
     assert "fix   lambent deploy" in done.stderr
+
+
+def test_a_stream_comes_part_by_part(served) -> None:
+    done = served.run("invoke", "hello", "--stream", "-i", "a=1")
+    assert done.returncode == 0, done.stderr
+    chunk, end = [json.loads(line) for line in done.stdout.splitlines()]
+    assert json.loads(chunk["chunk"]) == {"a": 1}
+    assert (end["status"], end["function_error"]) == (200, None)
+    assert end["report"]["billed_ms"] >= 1
+    shown = served.on_terminal("invoke", "hello", "--stream", "-i", "a=1")
+    assert '{"a": 1}' in shown.text
+    assert "REPORT" in shown.text

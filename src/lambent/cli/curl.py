@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from lambent import __version__
-from lambent.cli.invoke import function_failed
+from lambent.cli.failed import function_failed
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery import http_event

@@ -19,13 +19,13 @@ from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.problem import USAGE, Problem
 
-TEMPLATES = ("sklearn", "plain")
+TEMPLATES = ("sklearn", "plain", "node")
 
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
 @click.option("--template", type=click.Choice(TEMPLATES), default="plain", show_default=True)
-@click.option("--runtime", help="Such as python3.13; the newest present by default.")
+@click.option("--runtime", help="Such as python3.13 or nodejs24.x; the newest present by default.")
 @click.pass_obj
 def command(options: Options, name: str | None, template: str, runtime: str | None) -> None:
     """Write a new project into the folder NAME, or into this one."""
@@ -39,7 +39,7 @@ def command(options: Options, name: str | None, template: str, runtime: str | No
             fix="lambent init NAME",
             exit_code=USAGE,
         )
-    files = render(template, function, runtime or newest_runtime())
+    files = render(template, function, runtime or newest_runtime(template))
     present = [path for path in files if (folder / path).exists()]
     if present and not options.yes:
         raise Problem(
@@ -61,12 +61,13 @@ def command(options: Options, name: str | None, template: str, runtime: str | No
     out.hints(f"{go}lambent deploy", f"lambent invoke {function}{event}")
 
 
-def newest_runtime() -> str:
+def newest_runtime(template: str = "plain") -> str:
     """`python3.13`: the newest on this machine that AWS accepts, else the newest there is."""
     from lambent.runtimes import catalog
 
-    accepted = catalog.accepted(datetime.now(UTC).date())
-    known = [row.identifier for row in catalog.TABLE if row.family == "python"]
+    family: catalog.Family = "nodejs" if template == "node" else "python"
+    accepted = catalog.accepted(datetime.now(UTC).date(), family)
+    known = [row.identifier for row in catalog.TABLE if row.family == family]
     return catalog.newest_present(accepted) or catalog.newest_present(known) or accepted[0]
 
 

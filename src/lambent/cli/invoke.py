@@ -15,10 +15,11 @@ from typing import Any
 
 import click
 
-from lambent.cli import report
+from lambent.cli import report, streamed
+from lambent.cli.failed import function_failed
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.delivery.problem import FUNCTION_FAILED, USAGE, Problem
+from lambent.delivery.problem import USAGE, Problem
 
 
 @click.command(cls=Verb)
@@ -34,6 +35,7 @@ from lambent.delivery.problem import FUNCTION_FAILED, USAGE, Problem
 )
 @click.option("--qualifier", help="A version or an alias.")
 @click.option("--async", "asynchronous", is_flag=True, help="Queue it and do not wait.")
+@click.option("--stream", is_flag=True, help="Print the answer as it comes.")
 @click.option("--raw", is_flag=True, help="Print the answer's bytes and nothing else.")
 @click.pass_obj
 def command(
@@ -43,6 +45,7 @@ def command(
     inputs: tuple[str, ...],
     qualifier: str | None,
     asynchronous: bool,  # noqa: FBT001  click passes by name
+    stream: bool,  # noqa: FBT001  the same
     raw: bool,  # noqa: FBT001  the same
 ) -> None:
     """Call FUNCTION and show its answer."""
@@ -60,6 +63,9 @@ def command(
             [("accepted", f"request {request_id}")],
         )
         out.hints(f"lambent logs {function}")
+        return
+    if stream:
+        streamed.show(out, aws, function, request, report_too=not raw)
         return
     with out.progress() as progress:
         progress(f"calling {function}")
@@ -167,22 +173,3 @@ def _show(out: Output, answer: Any, body: bytes, found: report.Report | None, pr
     print("  " + json.dumps(payload, ensure_ascii=False))
     if found:
         out.result({}, [("REPORT", found.line() + (f"  Cost {cost}" if cost else ""))])
-
-
-def function_failed(function: str, kind: str, body: bytes, tail: str, *, shown: bool) -> Problem:
-    """Exit code 5, with what the function said; `shown` when its answer stands on the screen."""
-    try:
-        error = json.loads(body)
-        message = f"{error.get('errorType') or kind}: {error.get('errorMessage')}"
-        where = [line.strip() for line in error.get("stackTrace") or []]
-    except (ValueError, AttributeError):
-        message, where = kind, []
-    if not shown and tail:
-        print(tail.rstrip(), file=sys.stderr)
-    return Problem(
-        "FUNCTION_FAILED",
-        f"{function} failed: {message}",
-        why=where[-1].replace("\n", " ") if where else "",
-        fix=f"lambent logs {function}",
-        exit_code=FUNCTION_FAILED,
-    )

@@ -13,13 +13,15 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Final, Literal
 
-from lambent.runtimes import interpreters
+from lambent.runtimes import presence
 
 SOURCE: Final = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"
 AS_OF: Final = date(2026, 11, 21)
 """AWS has moved such dates before."""
 
 Change = Literal["create", "update"]
+Family = Literal["python", "nodejs"]
+"""Those that `init` writes projects for."""
 
 
 class Standing(Enum):
@@ -127,24 +129,28 @@ def version_arn(runtime: str, region: str) -> str:
     return f"arn:aws:lambda:{region}::runtime:{digest}"
 
 
-def accepted(day: date) -> tuple[str, ...]:
-    """Python runtimes that AWS creates functions with on this day, newest first."""
-    names = [row.identifier for row in TABLE if row.family == "python"]
+def accepted(day: date, family: Family = "python") -> tuple[str, ...]:
+    """Runtimes of a family that AWS creates functions with on this day, newest first."""
+    names = [row.identifier for row in TABLE if row.family == family]
     fine = [name for name in names if standing(name, day, "create") is not Standing.BLOCKED]
     return tuple(sorted(fine, key=_minor, reverse=True))
 
 
 def newest_present(among: Collection[str]) -> str | None:
-    """The newest Python runtime of `among` that has an interpreter on this machine."""
+    """The newest of `among`, runtimes of one family, that has an interpreter on this machine."""
     for name in sorted(among, key=_minor, reverse=True):
-        if interpreters.find(name) is not None:
+        if presence.version(name) is not None:
             return name
     return None
 
 
 def _minor(runtime: str) -> int:
-    _, _, minor = runtime.rpartition(".")
-    return int(minor) if runtime.startswith("python3.") and minor.isdigit() else -1
+    """What counts within a family: 13 of `python3.13`, 22 of `nodejs22.x`."""
+    if runtime.startswith("nodejs"):
+        minor = runtime.removeprefix("nodejs").removesuffix(".x")
+    else:
+        _, _, minor = runtime.rpartition(".")
+    return int(minor) if runtime.startswith(("python3.", "nodejs")) and minor.isdigit() else -1
 
 
 @dataclass(frozen=True, slots=True)
