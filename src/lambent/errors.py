@@ -23,6 +23,11 @@
         ├── TooManyRequests                   429  carries AWS's throttle `reason`
         ├── CodeStorageExceeded               400
         ├── PolicyLengthExceeded              400
+        ├── PublicPolicy                      400
+        ├── ResourceInUse                     400  an event source mapping that is just changing
+        ├── CodeVerificationFailed            400  Enforce, and no signature that counts
+        ├── InvalidCodeSignature              400  a signature that the package does not match
+        ├── CodeSigningConfigNotFound         404
         ├── ProvisionedConcurrencyNotFound    404
         ├── InvalidParameter                  400  CloudWatch Logs', which answers every client error so
         ├── ResourceAlreadyExists             400  the same
@@ -196,6 +201,38 @@ class CodeStorageExceeded(AwsError):  # noqa: N818
 
 class PolicyLengthExceeded(AwsError):  # noqa: N818
     code, status = "PolicyLengthExceededException", 400
+
+
+class PublicPolicy(AwsError):  # noqa: N818
+    """A policy that would let anybody in."""
+
+    code, status = "PublicPolicyException", 400
+
+
+class ResourceInUse(AwsError):  # noqa: N818
+    code, status = "ResourceInUseException", 400
+
+
+class CodeVerificationFailed(AwsError):  # noqa: N818
+    """No valid signature of an allowed publisher, and the config says Enforce."""
+
+    code, status = "CodeVerificationFailedException", 400
+
+
+class InvalidCodeSignature(AwsError):  # noqa: N818
+    """The package was changed after it was signed; refused under Warn too."""
+
+    code, status = "InvalidCodeSignatureException", 400
+
+
+class CodeSigningConfigNotFound(AwsError):  # noqa: N818
+    code, status, message_key = "CodeSigningConfigNotFoundException", 404, "Message"
+
+
+class UntypedResourceNotFound(ResourceNotFound):
+    """The same without `Type`: LAMBDA.md 2 lists where AWS leaves it out."""
+
+    typed = False
 
 
 class ProvisionedConcurrencyNotFound(AwsError):  # noqa: N818

@@ -14,10 +14,19 @@ from typing import Protocol
 from lambent.clock import Clock
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
+from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.concurrency import Concurrency
+from lambent.control.event_invoke import EventInvokes
+from lambent.control.event_source_mappings import EventSourceMappings
+from lambent.control.function_urls import FunctionUrls
 from lambent.control.functions import Functions
 from lambent.control.layers import Layers
+from lambent.control.permissions import Permissions
 from lambent.control.provisioned import ProvisionedConcurrency
+from lambent.control.recursion import Recursion
+from lambent.control.resource_policies import ResourcePolicies
+from lambent.control.runtime_management import RuntimeManagements
+from lambent.control.tags import Tags
 from lambent.control.targets import VersionTarget
 from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
@@ -71,6 +80,15 @@ class Services:
     provisioned: ProvisionedConcurrency
     account_settings: AccountSettings
     layers: Layers
+    permissions: Permissions
+    resource_policies: ResourcePolicies
+    code_signing: CodeSigningConfigs
+    tags: Tags
+    recursion: Recursion
+    runtime_managements: RuntimeManagements
+    event_invokes: EventInvokes
+    function_urls: FunctionUrls
+    event_source_mappings: EventSourceMappings
     logs: LogStreams
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lambent.control import answers, revisions
+from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.names import LATEST, Scope, not_found_text, resolve, unqualified
 from lambent.control.paging import page
@@ -86,7 +87,8 @@ class Aliases:
         def rule(old: Bundle | None) -> tuple[Bundle | None, None]:
             if old is None or request.name not in old.aliases:
                 return old, None
-            return without_provisioned(old, request.name).without_alias(request.name), None
+            gone = without(without_provisioned(old, request.name), request.name)
+            return gone.without_alias(request.name), None
 
         await self._registry.change(scope, name, rule)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from lambent.clock import Clock
 from lambent.control import answers, configuration, revisions, state
+from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.companions import Companions
@@ -373,7 +374,7 @@ def _without(bundle: Bundle, qualifier: str) -> Bundle:
         )
     if number not in bundle.versions:
         return bundle
-    return without_provisioned(bundle, qualifier).without_version(number)
+    return without(without_provisioned(bundle, qualifier), qualifier).without_version(number)
 
 
 def _name_and_number(found: tuple[Bundle, Version]) -> list[Any]:

@@ -14,10 +14,22 @@ from typing import Any, Final
 import msgspec
 
 from lambent.control.names import Scope, partition
-from lambent.errors import PreconditionFailed, ResourceConflict, ResourceNotFound
+from lambent.errors import (
+    InvalidParameterValue,
+    PolicyLengthExceeded,
+    PreconditionFailed,
+    ResourceConflict,
+    ResourceNotFound,
+)
 from lambent.store.policies import Policy
 
-_SERVICE: Final = re.compile(r"[a-z0-9\-.]+\.amazonaws\.com(\.cn)?")
+_SERVICE: Final = re.compile(r"[a-z0-9\-.]+\.amazon(aws)?\.com(\.cn)?")
+_KNOWN: Final = re.compile(
+    r"\*|\d{12}|arn:aws[a-z-]*:(iam|sts)::\d{12}:"
+    r"(root|(user|role|federated-user|assumed-role)/.+)"
+)
+LIMIT: Final = 20_480
+"""Characters of a whole policy."""
 
 NO_POLICY: Final = "No policy is associated with the given resource."
 
@@ -53,6 +65,21 @@ def principal(scope: Scope, given: str) -> str | dict[str, str]:
     return {"AWS": given}
 
 
+def check_principal(given: str) -> None:
+    """Raises AWS's refusal of what can be no principal of a function's policy."""
+    if not _KNOWN.fullmatch(given) and not _SERVICE.fullmatch(given):
+        raise InvalidParameterValue(
+            "The provided principal was invalid. Please check the principal and try again."
+        )
+
+
+def check_length(policy: str) -> None:
+    if len(policy) > LIMIT:
+        raise PolicyLengthExceeded(
+            f"The final policy size ({len(policy)}) is bigger than the limit ({LIMIT})."
+        )
+
+
 def document(policy: Policy) -> str:
     """The policy as the JSON text that Get*Policy answers."""
     whole = {"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}
@@ -75,7 +102,7 @@ def added(
     """The policy with one statement more. `getter` is the operation that tells its revision."""
     check_revision(policy, revision_id, getter)
     present = () if policy is None else policy.statements
-    if any(other["Sid"] == made["Sid"] for other in present):
+    if any(other.get("Sid") == made["Sid"] for other in present):
         raise ResourceConflict(
             f"The statement id ({made['Sid']}) provided already exists. Please provide a new "
             "statement id, or remove the existing statement."
@@ -94,7 +121,7 @@ def removed(
     """The policy without a statement; None when that was its last."""
     if policy is None:
         raise ResourceNotFound(NO_POLICY)
-    rest = tuple(other for other in policy.statements if other["Sid"] != sid)
+    rest = tuple(other for other in policy.statements if other.get("Sid") != sid)
     if len(rest) == len(policy.statements):
         raise ResourceNotFound(f"Statement {sid} is not found in resource policy.")
     check_revision(policy, revision_id, getter)

@@ -38,6 +38,7 @@ def targets(
         versions=made,
         aliases={name: _alias(alias) for name, alias in bundle.aliases.items()},
         provisioned=dict(_provisioned(bundle)),
+        recursive_loop=bundle.function.recursive_loop,
     )
 
 

@@ -15,20 +15,33 @@ from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.aws_clients import AwsClients
 from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.code_signing import CodeSigningConfigs, config_arn
 from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
+from lambent.control.event_invoke import EventInvokes
+from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
+from lambent.control.function_urls import FunctionUrls
 from lambent.control.functions import Functions
 from lambent.control.layers import Layers
+from lambent.control.names import Scope
+from lambent.control.permissions import Permissions
 from lambent.control.provisioned import ProvisionedConcurrency
+from lambent.control.recursion import Recursion
 from lambent.control.registry import Registry
+from lambent.control.resource_policies import ResourcePolicies
+from lambent.control.runtime_management import RuntimeManagements
 from lambent.control.runtime_rules import Runtimes
 from lambent.control.s3 import S3Source
+from lambent.control.shelf import Shelf
+from lambent.control.source_lookup import SourceLookup
+from lambent.control.tags import Tags, of_shelf
 from lambent.control.targets import Allocator, TargetListener
 from lambent.control.versions import Versions
-from lambent.errors import ServiceException
+from lambent.errors import ResourceNotFound, ServiceException
 from lambent.settings import Settings
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
+from lambent.store.records import CodeSigningConfig, EventSourceMapping
 
 
 class Control:
@@ -68,6 +81,31 @@ class Control:
         self.provisioned = ProvisionedConcurrency(
             registry, allocator, clock, settings.concurrency_limit
         )
+        self.permissions = Permissions(registry, new_id)
+        self.resource_policies = ResourcePolicies(registry, new_id)
+        self.recursion = Recursion(registry)
+        self.runtime_managements = RuntimeManagements(registry)
+        self.event_invokes = EventInvokes(registry, clock)
+        self.function_urls = FunctionUrls(registry, clock)
+        self.code_signing = CodeSigningConfigs(
+            Shelf(database, "code-signing-config", CodeSigningConfig), registry, clock
+        )
+        self.event_source_mappings = EventSourceMappings(
+            Shelf(database, "event-source-mapping", EventSourceMapping),
+            registry,
+            SourceLookup(self._clients),
+            clock,
+            new_id,
+            settings.state_delay_s,
+        )
+        self.tags = Tags(
+            registry,
+            {
+                "code-signing-config": of_shelf(self.code_signing.shelf, _no_config),
+                "event-source-mapping": of_shelf(self.event_source_mappings.shelf, _no_mapping),
+            },
+            new_id,
+        )
         self._open = False
         self.account_settings = AccountSettings(
             registry, self.layers, settings.concurrency_limit, settings.zipped_limit_mb << 20
@@ -78,11 +116,17 @@ class Control:
         await self._artifacts.open()
         await self.layers.open()
         await self._registry.open()
+        await self.code_signing.shelf.open()
+        await self.event_source_mappings.shelf.open()
+        await self.event_source_mappings.open()
         self._open = True
 
     async def close(self) -> None:
         """Finish the changes under way; waiting transitions are completed by the next `open`."""
         self._open = False
+        await self.event_source_mappings.close()
+        await self.event_source_mappings.shelf.close()
+        await self.code_signing.shelf.close()
         await self._registry.close()
         await self._clients.close()
         await self._artifacts.close()
@@ -95,3 +139,12 @@ class Control:
     async def open_code(self, token: str) -> Path | None:
         """The zip behind `/_code/<token>`; None when the link is forged, expired or dead."""
         return self._links.open(token)
+
+
+def _no_config(scope: Scope, config_id: str) -> ResourceNotFound:
+    arn = config_arn(scope, config_id)
+    return ResourceNotFound(f"The Lambda code signing configuration {arn} can not be found.")
+
+
+def _no_mapping(scope: Scope, uuid: str) -> ResourceNotFound:
+    return ResourceNotFound(f"Event source mapping not found: {mapping_arn(scope, uuid)}")

@@ -26,6 +26,30 @@ ENTRIES: Final = (
         "The message says which value and why.",
     ),
     Entry(
+        "PublicPolicyException",
+        "400: the policy would let anybody use the function.",
+        "PutResourcePolicy got an Allow for everybody without a condition that says who is meant.",
+        "Name accounts, services or an organization, or add a condition such as `aws:SourceArn`.",
+    ),
+    Entry(
+        "PolicyLengthExceededException",
+        "400: a resource-based policy is too long.",
+        "It may have 20,480 characters.",
+        "Remove statements that are not used; grant to an organization instead of many accounts.",
+    ),
+    Entry(
+        "ResourceInUseException",
+        "400: the event source mapping is just being created, changed or deleted.",
+        "A change takes a moment to complete.",
+        "Wait until its State is Enabled or Disabled.",
+    ),
+    Entry(
+        "CodeSigningConfigNotFoundException",
+        "404: the code signing config does not exist.",
+        "It was deleted, or belongs to another account or region.",
+        "`aws lambda list-code-signing-configs` shows those there are.",
+    ),
+    Entry(
         "InvalidRequestContentException",
         "400: the payload of an invoke is not JSON.",
         "Events are JSON documents.",

@@ -7,7 +7,7 @@ A field that is added later needs a default, so that documents written before st
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -130,6 +130,43 @@ class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
     modified_ms: int
 
 
+class FunctionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what with a function, version or alias; its RevisionId is that of the latter."""
+
+    statements: tuple[dict[str, Any], ...] = ()
+    """Each in AWS's order of members, as GetPolicy shows it."""
+    document: str = ""
+    """The text that PutResourcePolicy was given; empty when the policy grew by AddPermission."""
+
+
+class EventInvoke(msgspec.Struct, frozen=True, kw_only=True):
+    """What PutFunctionEventInvokeConfig keeps of one qualifier."""
+
+    modified_ms: int
+    maximum_retry_attempts: int | None = None
+    maximum_event_age_s: int | None = None
+    on_success: str | None = None
+    """An ARN; None shows an empty `OnSuccess`."""
+    on_failure: str | None = None
+
+
+class FunctionUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """A function URL; its address follows from `url_id` (`control/function_urls.py`)."""
+
+    url_id: str
+    auth_type: Literal["NONE", "AWS_IAM"]
+    created_ms: int
+    modified_ms: int
+    invoke_mode: Literal["BUFFERED", "RESPONSE_STREAM"] = "BUFFERED"
+    cors: dict[str, Any] | None = None
+    """By AWS's names."""
+
+
+class RuntimeManagement(msgspec.Struct, frozen=True, kw_only=True):
+    update_on: Literal["Auto", "Manual", "FunctionUpdate"] = "Auto"
+    runtime_version_arn: str | None = None
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to a function as a whole."""
 
@@ -142,3 +179,39 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     """By qualifier: a version's number or an alias's name; at most one leads to any version."""
     last_version: int = 0
     """The highest number published; numbers are never reused."""
+    policies: dict[str, FunctionPolicy] = {}
+    """By qualifier, as the next three; `$LATEST` is the function without one."""
+    event_invokes: dict[str, EventInvoke] = {}
+    urls: dict[str, FunctionUrl] = {}
+    runtime_managements: dict[str, RuntimeManagement] = {}
+    code_signing_config_arn: str = ""
+    recursive_loop: Literal["Terminate", "Allow"] = "Terminate"
+
+
+class CodeSigningConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose signatures functions take, and what happens to packages without one."""
+
+    config_id: str
+    publishers: tuple[str, ...]
+    untrusted: Literal["Warn", "Enforce"] = "Warn"
+    description: str = ""
+    modified_ms: int
+    tags: dict[str, str] = {}
+
+
+class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event source feeds, and how. `config` holds members as AWS names and shows them."""
+
+    uuid: str
+    function: str
+    qualifier: str | None = None
+    """As it was given: FunctionArn keeps it."""
+    state: Literal[
+        "Creating", "Enabling", "Enabled", "Disabling", "Disabled", "Updating", "Deleting"
+    ]
+    enabled: bool = True
+    reason: str = ""
+    last_result: str | None = None
+    modified_ms: int
+    config: dict[str, Any] = {}
+    tags: dict[str, str] = {}

@@ -20,11 +20,20 @@ DIRECT: Final = frozenset({"Invoke", "InvokeWithResponseStream"})
 RESOURCES: Final[tuple[str, ...]] = (
     "account",
     "aliases",
+    "code_signing",
     "concurrency",
     "durable",
+    "event_invoke",
+    "event_source_mappings",
+    "function_urls",
     "functions",
     "invoke_async",
     "layers",
+    "permissions",
+    "recursion",
+    "resource_policies",
+    "runtime_management",
+    "tags",
     "versions",
 )
 
