@@ -136,6 +136,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
                 egress(settings),
                 credentials.source(clients, clock),
                 FileSystems(settings.file_systems_dir),
+                settings.aws_endpoint_url,
             ),
             metrics,
             clock,

@@ -250,3 +250,11 @@ def test_times_are_told_to_the_millisecond():
         from datetime import datetime
 
         assert round(datetime.fromisoformat(moment).timestamp() * 1000) == ms
+
+
+def test_a_tenants_start_names_the_tenant_in_json_only():
+    lines = platform_lines(target(log_format="JSON"), runtime_version="v")
+    record = json.loads(lines.start(NOW, RID, "blue"))["record"]
+    assert record == {"requestId": RID, "version": "$LATEST", "tenantId": "blue"}
+    text = platform_lines(target(), runtime_version="v").start(NOW, RID, "blue")
+    assert text.rstrip() == f"START RequestId: {RID} Version: $LATEST".encode()

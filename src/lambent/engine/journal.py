@@ -56,7 +56,9 @@ class Journal:
 
     def started(self, call: Call, now_ms: int) -> None:
         self._tail = call.tail
-        self._append(now_ms, self._lines.start(now_ms, call.invocation.request_id))
+        invocation = call.invocation
+        line = self._lines.start(now_ms, invocation.request_id, invocation.tenant_id)
+        self._append(now_ms, line)
 
     def fault(self, request_id: str, fault: Fault, timeout_s: float) -> None:
         """The platform ended the invoke, or the runtime did."""

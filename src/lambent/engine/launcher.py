@@ -42,6 +42,7 @@ class Launcher:
         egress: Egress,
         credentials: CredentialsSource | None = None,
         file_systems: FileSystems | None = None,
+        aws_endpoint_url: str | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._host = host
@@ -49,6 +50,7 @@ class Launcher:
         self._egress: Egress = egress
         self._shared = SharedHosts(self)
         self._credentials = credentials or IssuedHere()
+        self._aws_endpoint_url = aws_endpoint_url
         self._file_systems = file_systems or FileSystems(None)
         self.logs = logs
         self.clock = clock
@@ -132,6 +134,7 @@ class Launcher:
                 access_key_id=credentials.access_key_id,
                 secret_access_key=credentials.secret_access_key,
                 session_token=credentials.session_token,
+                endpoint_url=self._aws_endpoint_url,
                 log_fd=LOG_FD,
                 initialization_type=initialization,
             ),

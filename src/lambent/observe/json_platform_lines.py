@@ -87,9 +87,12 @@ class JsonPlatformLines:
             events.append(_event(time_ms, "initReport", record))
         return events
 
-    def start(self, time_ms: int, request_id: str) -> bytes | None:
+    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:
         if not self._info:
             return None
+        if tenant_id:
+            record = {"requestId": request_id, "version": self._version, "tenantId": tenant_id}
+            return _event(time_ms, "start", record)
         return (
             f'{{"time":"{moment(time_ms)}","type":"platform.start","record":'
             f'{{"requestId":"{request_id}","version":"{self._version}"}}}}'

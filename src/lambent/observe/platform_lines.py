@@ -40,7 +40,7 @@ class PlatformLines(Protocol):
         """
         ...
 
-    def start(self, time_ms: int, request_id: str) -> bytes | None: ...
+    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None: ...
 
     def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None: ...
 
@@ -97,7 +97,7 @@ class TextPlatformLines:
             line += f"\tError Type: {one_word(error_type)}"
         return [line.encode()]
 
-    def start(self, time_ms: int, request_id: str) -> bytes | None:  # noqa: ARG002
+    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:  # noqa: ARG002
         return b"START RequestId: " + request_id.encode() + self._start_tail
 
     def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None:
