@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image as PillowImage
 
 from lambent_inference.errors import ModelNotLoaded, NotFound, WrongFamily

@@ -16,10 +16,11 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from lambent_inference.transport import Answer
@@ -41,8 +42,7 @@ class TooLargeObject(AwsFailed):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     access_key: str
     secret_key: str
     token: str | None = None
@@ -77,8 +77,7 @@ def _from_container(url: str, environ: Mapping[str, str]) -> Credentials:
 # ── signing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Signs for one service in one region."""
 
     service: str

@@ -16,9 +16,10 @@ import stat
 import string
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from msgspec import Struct
 
 from lambent_inference.errors import InvalidImage, InvalidModelId
 from lambent_inference.settings import Settings
@@ -97,8 +98,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 # ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Fetcher:
+class Fetcher(Struct, frozen=True):
     """Reads what a URL of a request points at. `resolver` comes from outside for tests of the rules."""
 
     settings: Settings

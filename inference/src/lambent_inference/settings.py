@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from msgspec import Struct, field
 
 Names = tuple[str, ...]
 SECRET: Final = frozenset({"roboflow_api_key", "redis_password", "roboflow_service_secret"})
@@ -28,8 +29,7 @@ def _cache_dir() -> Path:
     return Path(tempfile.gettempdir()) / "cache"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Times end in `_s` and sizes in `_mb` where the name is ours; the others keep theirs."""
 
     # ── what a request may reach ──
@@ -237,10 +237,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of an environment; raises InvalidSetting."""
     hints = get_type_hints(Settings)
     given: dict[str, Any] = {}
-    for one in fields(Settings):
-        for name in ALIASES.get(one.name, (variable(one.name),)):
+    for one in Settings.__struct_fields__:
+        for name in ALIASES.get(one, (variable(one),)):
             if (raw := environ.get(name)) is not None:
-                given[one.name] = _parse(name, raw, hints[one.name])
+                given[one] = _parse(name, raw, hints[one])
                 break
     return Settings(**given)
 

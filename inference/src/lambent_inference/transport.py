@@ -14,9 +14,10 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult
+
+from msgspec import Struct
 
 CHUNK: Final = 1 << 18
 
@@ -33,8 +34,7 @@ class TooMuch(TransferFailed):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back, its body unread."""
 
     status: int

@@ -13,12 +13,12 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 import msgspec
 from fastapi import FastAPI, Request
+from msgspec import Struct
 from pydantic import ValidationError
 
 from lambent_inference import aws, work
@@ -40,8 +40,7 @@ class EventFailed(Exception):  # noqa: N818  a condition, as in errors.py
     """Some of an event's images could not be answered; the event should come again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """One image to look at."""
 
     kind: str
@@ -56,8 +55,7 @@ class Wanted:
         return self.value if self.kind in {"s3", "url"} else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """What is delivered again as one: a message, or a record."""
 
     id: str

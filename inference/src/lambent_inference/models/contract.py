@@ -2,7 +2,8 @@
 
 Routes parse a request, decode its images and call `Manager.infer` with one of the `Task` questions
 below; the answers are plain values that `routes/shapes.py` alone turns into JSON. Values are frozen
-and say nothing of HTTP. numpy is named for its types only: importing this module is cheap.
+msgspec structs (`msgspec.structs.replace` makes changed ones; thirty dataclasses cost 60 ms of every
+cold start, these 3) and say nothing of HTTP. numpy is named for its types only: importing this module is cheap.
 
 `models/manager.py` has `make(settings: Settings) -> Manager`, which the app calls on the first use of
 a model; making it must not import numpy or onnxruntime. `aws.py` signs and sends S3 requests and
@@ -15,9 +16,10 @@ Coordinates in answers are pixels of that image. Errors are those of `errors.py`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +49,7 @@ class Family(StrEnum):
 # ── what goes in ─────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """A decoded picture. `pixels` is RGB, uint8, height × width × 3, C-contiguous, read only."""
 
     pixels: NDArray[np.uint8]
@@ -62,8 +63,7 @@ class Image:
         return int(self.pixels.shape[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocessing:
+class Preprocessing(Struct, frozen=True, kw_only=True):
     """Steps of the package that this request switches off (orientation was dealt with before)."""
 
     contrast: bool = True
@@ -71,8 +71,7 @@ class Preprocessing:
     static_crop: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detect:
+class Detect(Struct, frozen=True, kw_only=True):
     """Boxes. `confidence` is kept when reached (>=); the filter applies after `max_detections`."""
 
     confidence: Confidence = 0.4
@@ -83,8 +82,7 @@ class Detect:
     preprocessing: Preprocessing = Preprocessing()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment(Detect):
+class Segment(Detect, frozen=True, kw_only=True):
     """Boxes with masks; `tradeoff_factor` (0…1) matters in the mode of that name."""
 
     mask_decode_mode: Literal["accurate", "tradeoff", "fast"] = "accurate"
@@ -92,32 +90,27 @@ class Segment(Detect):
     mask_format: Literal["polygon", "rle"] = "polygon"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectKeypoints(Detect):
+class DetectKeypoints(Detect, frozen=True, kw_only=True):
     keypoint_confidence: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classify:
+class Classify(Struct, frozen=True, kw_only=True):
     confidence: Confidence = 0.4
     preprocessing: Preprocessing = Preprocessing()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentSemantics:
+class SegmentSemantics(Struct, frozen=True, kw_only=True):
     confidence: Confidence = 0.4
     preprocessing: Preprocessing = Preprocessing()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embed:
+class Embed(Struct, frozen=True, kw_only=True):
     """Vectors of the images given beside it and of `texts`; one of the two is empty."""
 
     texts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectNamed:
+class DetectNamed(Struct, frozen=True, kw_only=True):
     """Boxes of what the texts name; `class_id` is the index into `texts`."""
 
     texts: tuple[str, ...]
@@ -129,15 +122,13 @@ class DetectNamed:
     max_detections: int = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadText:
+class ReadText(Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ("en",)
     boxes: bool = False
     """Whether the answer carries where each piece of text stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predict:
+class Predict(Struct, frozen=True, kw_only=True):
     """Rows of a table: by feature name, or in the schema's order."""
 
     rows: tuple[Mapping[str, Scalar] | Sequence[Scalar], ...]
@@ -159,8 +150,7 @@ Task = (
 # ── what comes back: one answer per image, text or row, in order ─────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Keypoint:
+class Keypoint(Struct, frozen=True):
     x: float
     y: float
     confidence: float
@@ -168,8 +158,7 @@ class Keypoint:
     class_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(Struct, frozen=True, kw_only=True):
     """One detection; `x`, `y` are its centre."""
 
     x: float
@@ -186,8 +175,7 @@ class Box:
     keypoints: tuple[Keypoint, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Detections:
+class Detections(Struct, frozen=True):
     """Answers Detect, Segment, DetectKeypoints and DetectNamed: the highest confidence first."""
 
     width: int
@@ -195,15 +183,13 @@ class Detections:
     boxes: tuple[Box, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClassScore:
+class ClassScore(Struct, frozen=True):
     class_name: str
     class_id: int
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class SingleLabel:
+class SingleLabel(Struct, frozen=True):
     """Classes at or above the threshold, the most likely first; confidences have 4 decimals."""
 
     width: int
@@ -211,8 +197,7 @@ class SingleLabel:
     scores: tuple[ClassScore, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MultiLabel:
+class MultiLabel(Struct, frozen=True):
     """Every class in the model's order, and the names of those over the threshold."""
 
     width: int
@@ -221,8 +206,7 @@ class MultiLabel:
     predicted: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SemanticMask:
+class SemanticMask(Struct, frozen=True):
     """Per pixel of the image: the class id, and how sure of it (0…255 is 0…1)."""
 
     width: int
@@ -233,13 +217,11 @@ class SemanticMask:
     """By class id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+class Embedding(Struct, frozen=True):
     vector: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """What stands in a picture; `lines` in reading order, with boxes where they were asked for."""
 
     width: int
@@ -249,8 +231,7 @@ class Text:
     """`class_name` is the line's text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """The answer for one row of a table."""
 
     prediction: Scalar
@@ -264,8 +245,7 @@ Answer = Detections | SingleLabel | MultiLabel | SemanticMask | Embedding | Text
 # ── models and who holds them ────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
+class Feature(Struct, frozen=True, kw_only=True):
     """One column that a tabular model wants."""
 
     name: str
@@ -276,8 +256,7 @@ class Feature:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class Description(Struct, frozen=True, kw_only=True):
     """A loaded model as the registry lists it; `model_id` is the resolved one, not an alias."""
 
     model_id: str
@@ -297,31 +276,28 @@ class Description:
     """`cpu` or `cuda`: where it really runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """A model that this call had to load first."""
 
     model_id: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What `Manager.add` returns; `load` is None where the model was there already."""
 
     model: Description
     load: Load | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What one call of `Manager.infer` returns."""
 
     model: Description
     answers: tuple[Answer, ...]
     seconds: float
     """From the first byte of preprocessing to the last of postprocessing."""
-    loads: tuple[Load, ...] = field(default=())
+    loads: tuple[Load, ...] = ()
 
 
 class Manager(Protocol):

@@ -6,11 +6,11 @@ It never falls through to the legacy route, which would take `/ocr/trocr` for a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from msgspec import Struct
 
 from lambent_inference.errors import NotFound, SwitchedOff
 from lambent_inference.routes.failures import as_json
@@ -19,8 +19,7 @@ from lambent_inference.settings import Settings, variable
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """Routes that are there or not as one; `router` is None where we have no such models."""
 
     title: str

@@ -6,9 +6,9 @@ together with what made it.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -53,7 +53,7 @@ def described(model: Description) -> dict[str, Any]:
 
 def feature(one: Feature) -> dict[str, Any]:
     """Without what is not said."""
-    return {name: value for name, value in dataclasses.asdict(one).items() if value is not None}
+    return {name: value for name, value in msgspec.structs.asdict(one).items() if value is not None}
 
 
 def rows(outcome: Outcome) -> list[Row]:
