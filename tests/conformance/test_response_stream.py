@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
+from botocore.exceptions import EventStreamError
+from urllib3.exceptions import ProtocolError
 
 GENERATOR = """
 import time
@@ -350,3 +352,91 @@ def test_two_hundred_streams_at_once_in_bounded_memory(start_server):
     finally:
         for sock in socks:
             sock.close()
+
+
+FAST = {
+    "nodejs22.x": {
+        "index.js": """
+        exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+          const { pipeline } = require('node:stream/promises');
+          const { Readable } = require('node:stream');
+          let sent = 0;
+          const parts = function* () {
+            for (let n = 0; n < 1600; n++) {
+              if (n % 16 === 0) console.log('sent', n * 65536);
+              yield Buffer.alloc(65536, 120);
+            }
+          };
+          await pipeline(Readable.from(parts()), stream);
+        });
+        """
+    },
+    "provided.al2023": {
+        "bootstrap": """#!/usr/bin/python3
+import os, socket
+host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+BASE = "/2018-06-01/runtime/invocation/"
+def call(head, parts=()):
+    sock = socket.create_connection((host, int(port)))
+    sock.sendall(head.encode() + b"\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+    for part in parts:
+        sock.sendall(part)
+    answer = b""
+    while piece := sock.recv(65536):
+        answer += piece
+    sock.close()
+    return answer.decode()
+def chunks():
+    for n in range(1600):
+        if n % 16 == 0:
+            print("sent", n * 65536, flush=True)
+        yield b"10000\\r\\n" + b"x" * 65536 + b"\\r\\n"
+    yield b"0\\r\\n\\r\\n"
+while True:
+    answer = call(f"GET {BASE}next HTTP/1.1")
+    fields = dict(line.lower().split(": ", 1) for line in answer.split("\\r\\n\\r\\n")[0].split("\\r\\n")[1:])
+    call(f"POST {BASE}{fields['lambda-runtime-aws-request-id']}/response HTTP/1.1\\r\\n"
+         "Lambda-Runtime-Function-Response-Mode: streaming\\r\\nTransfer-Encoding: chunked", chunks())
+"""
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", FAST)
+def test_a_slow_reader_stops_other_runtimes_too(node_server, until, runtime):
+    if runtime == "provided.al2023" and not Path("/usr/bin/python3").exists():
+        pytest.skip("no python3 in /usr/bin")
+    server, name = node_server, f"slow-{runtime[:4]}"
+    options = {"Runtime": runtime, "Handler": "index.handler", "Timeout": 60, "MemorySize": 512}
+    server.function(name, FAST[runtime], **options)
+
+    def sent():
+        found = [line for line in server.log(name) if "sent" in line]
+        return max((int(line.split()[-1]) for line in found), default=None)
+
+    before = rss_mb(server.process.pid)
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.sendall(request(server, name, {}))
+        until(lambda: sent() is not None)
+        time.sleep(2)  # for 100 MB, if nothing stopped it
+        assert sent() < 30_000_000
+        assert rss_mb(server.process.pid) - before < 40
+        stream = RawStream(sock).drain()
+    assert stream.bytes == 1600 * 65536
+    assert stream.complete == {}
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_says_so_in_the_stream(start_server):
+    server = start_server(drain_s=0.2)
+    server.function("long", GENERATOR, Timeout=60)
+    answer = server.client.invoke_with_response_stream(
+        FunctionName="long", Payload=b'{"count": 100, "pause": 0.5}'
+    )
+    events = iter(answer["EventStream"])
+    assert next(events)["PayloadChunk"]["Payload"] == b"part 0;"
+    server.process.terminate()
+    with pytest.raises((EventStreamError, ProtocolError, ConnectionError)):
+        list(events)

@@ -13,7 +13,7 @@ const logs = require("./logs.cjs");
 const streams = require("./streams.cjs");
 
 const MAX_RESPONSE_BYTES = 6291556;
-const MAJOR = Number(process.versions.node.split(".")[0]);
+const CALLBACKS = Number(process.versions.node.split(".")[0]) < 24; // AWS removed them with Node.js 24
 const TOO_LARGE = JSON.stringify({
   errorType: "Function.ResponseSizeTooLarge",
   errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
@@ -75,7 +75,7 @@ class Call {
 
   nothingLeft() {
     if (this.#held !== undefined) this.answer(this.#held.result);
-    else if (this.stream !== null || MAJOR >= 24) {
+    else if (this.stream !== null || !CALLBACKS) {
       this.failed(new RuntimeFault("Runtime.NodeJsExit", "nodejs process exited without fulfilling promise"));
     } else this.answer(null);
   }
@@ -91,31 +91,27 @@ class Call {
 
 // What a function has written to its standard streams goes before its answer.
 function flushed(then) {
-  const busy = state.streams().filter((stream) => stream.writableLength > 0);
-  if (busy.length === 0) then();
-  else busy[0].write("", () => flushed(then));
+  const busy = inUse.find((stream) => stream.writableLength > 0);
+  if (busy === undefined) then();
+  else busy.write("", () => flushed(then));
 }
 
-// process.stdout and process.stderr cost a start some time; only those in use are looked at.
-const state = {
-  found: [],
-  streams() {
-    return this.found;
-  },
-  watch(name) {
-    const own = Object.getOwnPropertyDescriptor(process, name);
-    Object.defineProperty(process, name, {
-      configurable: true,
-      enumerable: true,
-      get: () => {
-        const stream = own.get.call(process);
-        Object.defineProperty(process, name, { ...own, get: () => stream });
-        this.found.push(stream);
-        return stream;
-      },
-    });
-  },
-};
+// process.stdout and process.stderr cost a start some time: only those that the function has
+// touched are looked at.
+const inUse = [];
+
+function watch(name) {
+  const own = Object.getOwnPropertyDescriptor(process, name);
+  Object.defineProperty(process, name, {
+    ...own,
+    get: () => {
+      const stream = own.get.call(process);
+      Object.defineProperty(process, name, { ...own, get: () => stream });
+      inUse.push(stream);
+      return stream;
+    },
+  });
+}
 
 function run(handler, event, header) {
   const call = new Call(handler);
@@ -123,17 +119,20 @@ function run(handler, event, header) {
   release();
   try {
     if (call.stream !== null) runStreaming(call, handler, JSON.parse(event), header);
-    else {
-      const result = handler(JSON.parse(event), makeContext(header, MAJOR >= 24 ? undefined : call), call.callback);
-      if (typeof result?.then === "function") {
-        result.then(call.succeed, (error) => call.failed(error));
-      } else if (MAJOR >= 24 || (result !== undefined && handler.length < 3)) {
-        // A handler without a callback answers by what it returns.
-        call.succeed(result);
-      }
-    }
+    else runPlain(call, handler, JSON.parse(event), header);
   } catch (error) {
     call.failed(error);
+  }
+}
+
+function runPlain(call, handler, event, header) {
+  const context = makeContext(header, CALLBACKS ? call : undefined);
+  const result = handler(event, context, CALLBACKS ? call.callback : undefined);
+  if (typeof result?.then === "function") {
+    result.then(call.succeed, (error) => call.failed(error));
+  } else if (!CALLBACKS || (result !== undefined && handler.length < 3)) {
+    // A handler without a callback answers by what it returns.
+    call.succeed(result);
   }
 }
 
@@ -163,8 +162,8 @@ function runStreaming(call, handler, event, header) {
 }
 
 function install() {
-  state.watch("stdout");
-  state.watch("stderr");
+  watch("stdout");
+  watch("stderr");
   process.on("beforeExit", () => current?.nothingLeft());
 }
 

@@ -22,9 +22,7 @@ const MAJOR = Number(process.versions.node.split(".")[0]);
 async function load(root, name) {
   const { file, names } = split(name);
   const found = await find(root, file);
-  let value = found;
-  for (const part of names) value = value === undefined || value === null ? undefined : value[part];
-  if (value === undefined) value = nested(found.default, names);
+  const value = nested(found, names) ?? nested(found.default, names);
   if (value === undefined || value === null) {
     throw new RuntimeFault("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
   }
@@ -38,7 +36,7 @@ async function load(root, name) {
 }
 
 function nested(value, names) {
-  for (const part of names) value = value === undefined || value === null ? undefined : value[part];
+  for (const part of names) value = value?.[part];
   return value;
 }
 
@@ -62,12 +60,12 @@ async function find(root, file) {
   const base = path.resolve(root, file);
   for (const extension of ["", ".js", ".mjs", ".cjs"]) {
     const candidate = base + extension;
-    if (fs.statSync(candidate, { throwIfNoEntry: false })?.isFile()) return named(load_, candidate);
+    if (fs.statSync(candidate, { throwIfNoEntry: false })?.isFile()) return named(() => loadFile(candidate));
   }
   return named(() => {
     const require_ = createRequire(path.join(root, "_"));
     try {
-      return load_(require_.resolve(file));
+      return loadFile(require_.resolve(file));
     } catch (error) {
       if (error.code !== "MODULE_NOT_FOUND") throw error;
       const missing = new Error(`Cannot find module '${file}'\nRequire stack:\n- /var/runtime/index.mjs`);
@@ -78,47 +76,36 @@ async function find(root, file) {
 }
 
 // AWS's names for what goes wrong while code is loaded; the function's own errors stay theirs.
-async function named(loading, file) {
+async function named(loading) {
   try {
-    return await loading(file);
+    return await loading();
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw new RuntimeFault("Runtime.UserCodeSyntaxError", String(error), error);
     }
     if (error?.code === "MODULE_NOT_FOUND" || error?.code === "ERR_MODULE_NOT_FOUND") {
-      throw new RuntimeFault("Runtime.ImportModuleError", asError(error), error);
+      throw new RuntimeFault("Runtime.ImportModuleError", `Error: ${error.message}`, error);
     }
     throw error;
   }
 }
 
-function asError(error) {
-  return `Error: ${error.message}`;
-}
-
-async function load_(file) {
-  if (isModule(file)) {
-    modulePaths.install();
-    return import(pathToFileURL(file).href);
+async function loadFile(file) {
+  if (!isModule(file)) {
+    try {
+      return createRequire(file)(file);
+    } catch (error) {
+      // A module by its syntax alone, which Node.js finds out only now.
+      if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_REQUIRE_ASYNC_MODULE") throw error;
+    }
   }
-  try {
-    return createRequire(file)(file);
-  } catch (error) {
-    if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_REQUIRE_ASYNC_MODULE" && !looksLikeModule(error, file)) throw error;
-    modulePaths.install();
-    return import(pathToFileURL(file).href);
-  }
+  modulePaths.install();
+  return import(pathToFileURL(file).href);
 }
 
 function isModule(file) {
   if (file.endsWith(".mjs")) return true;
   return !file.endsWith(".cjs") && packageType(path.dirname(file)) === "module";
-}
-
-// Node.js 20 does not tell modules by their syntax; what it would refuse is tried as a module.
-function looksLikeModule(error, file) {
-  return error instanceof SyntaxError && file.endsWith(".js") && packageType(path.dirname(file)) === undefined && MAJOR >= 22 &&
-    /import statement outside a module|Unexpected token 'export'|await is only valid/.test(error.message);
 }
 
 // `type` of the nearest package.json, as Node.js looks for it.

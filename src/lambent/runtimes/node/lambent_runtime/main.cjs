@@ -50,8 +50,8 @@ function invoke(head, payload) {
 }
 
 function rejection(reason, promise) {
-  const message = errors.isError(reason) ? String(reason) : String(reason);
-  const fault = new errors.RuntimeFault("Runtime.UnhandledPromiseRejection", message, errors.isError(reason) ? reason : undefined);
+  const cause = errors.isError(reason) ? reason : undefined;
+  const fault = new errors.RuntimeFault("Runtime.UnhandledPromiseRejection", String(reason), cause);
   fault.reason = reason;
   fault.promise = promise;
   return fault;
