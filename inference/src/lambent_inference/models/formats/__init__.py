@@ -1,0 +1,1 @@
+"""How a package's files are executed: one module per kind of file, all behind `Runner`."""

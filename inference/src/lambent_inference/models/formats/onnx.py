@@ -1,0 +1,94 @@
+"""ONNX graphs through onnxruntime, which is imported here and on first use only.
+
+A session owns threads, and a copied process (a restored snapshot) has none of its parent's: it
+answers, but on one core. So a session that had more than one is made anew in the copy. The CUDA
+provider is used where the installed onnxruntime has it and the device works; what really runs is
+asked from the session, never assumed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lambent_inference.errors import BrokenPackage, ProviderMissing
+from lambent_inference.models.formats.runner import Array, Port
+
+KINDS: Final[dict[str, type[np.generic]]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+PROVIDERS: Final = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+class OnnxRunner:
+    """One session; `provider` may be asked for by the owner (`cpu`, `cuda`), else the best there is."""
+
+    def __init__(self, path: Path, *, threads: int, provider: str | None = None) -> None:
+        self._path = path
+        self._threads = threads
+        self._wanted = provider
+        self._lock = threading.Lock()
+        self._open()
+        self.inputs = tuple(_port(one) for one in self._session.get_inputs())
+        self.outputs = tuple(_port(one) for one in self._session.get_outputs())
+
+    def _open(self) -> None:
+        # Since 1.30 onnxruntime starts a thread and a database at import unless this stands before it.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Spinning threads burn the function's share of CPU that decoders need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                str(self._path), options, providers=_providers(ort, self._wanted)
+            )
+        except ProviderMissing:
+            raise
+        # onnxruntime raises classes of its own, without a common base, for what it cannot load.
+        except Exception as error:
+            raise BrokenPackage(detail=f"{self._path.name}: {error}") from error
+        actual = self._session.get_providers()[0]
+        self.provider = "cuda" if actual == PROVIDERS["cuda"] else "cpu"
+        self._pid = os.getpid()
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        if self._pid != os.getpid() and self._threads != 1:
+            with self._lock:
+                if self._pid != os.getpid():
+                    self._open()
+        return list(self._session.run(None, dict(feeds)))
+
+    def close(self) -> None:
+        """The session's memory goes with its last reference."""
+        del self._session
+
+
+def _providers(ort: Any, wanted: str | None) -> list[str]:
+    there = ort.get_available_providers()
+    if wanted is not None:
+        if PROVIDERS.get(wanted) not in there:
+            raise ProviderMissing(detail=f"{wanted} of {there}")
+        return [PROVIDERS[wanted]]
+    return [PROVIDERS[name] for name in ("cuda", "cpu") if PROVIDERS[name] in there]
+
+
+def _port(one: Any) -> Port:
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in one.shape or ())
+    return Port(one.name, shape, np.dtype(KINDS.get(one.type, np.object_)))
