@@ -16,12 +16,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from lambent_inference.errors import BrokenPackage, InvalidModelId
+from lambent_inference.errors import BrokenPackage
 from lambent_inference.models.contract import Family
 
 MANIFEST: Final = "model.json"
 FORMAT: Final = 1
-NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*){0,3}")
+NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*){0,2}")
 VERSION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 MANIFEST_MAX_BYTES: Final = 8 << 20
 CHUNK: Final = 1 << 20
@@ -216,10 +216,3 @@ def inside(folder: Path, name: str) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BrokenPackage(detail=f"{name!r} leads out of its package")
     return path
-
-
-def checked_model_id(model_id: str) -> str:
-    """`project/version`, or a name; never a path that leads elsewhere."""
-    if len(model_id) > 256 or not NAME.fullmatch(model_id):
-        raise InvalidModelId
-    return model_id

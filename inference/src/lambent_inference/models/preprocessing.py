@@ -32,11 +32,8 @@ class Frame:
     crop_y: int = 0
     scale_x: float = 1.0
     scale_y: float = 1.0
-    pad_x: int = 0
-    pad_y: int = 0
-    inner_width: int = 0
-    """Of the picture within the model's input, without the edges."""
-    inner_height: int = 0
+    pad_x: float = 0
+    pad_y: float = 0
 
     def back(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
         """Points or corners (…x, y, x, y…) in the picture's pixels, not yet clipped."""
@@ -87,13 +84,8 @@ def _prepare(
         pixels = CONTRASTS[how.contrast](pixels)
     if how.grayscale and steps.grayscale:
         pixels = grey(pixels)
-    before_height, before_width = pixels.shape[:2]
     pixels, scale_x, scale_y, pad_x, pad_y = _RESIZES[how.resize](pixels, width, height, how.resize)
-    frame = Frame(
-        image.width, image.height, crop_x, crop_y, scale_x, scale_y, pad_x, pad_y,
-        round(before_width * scale_x), round(before_height * scale_y),
-    )  # fmt: skip
-    return pixels, frame
+    return pixels, Frame(image.width, image.height, crop_x, crop_y, scale_x, scale_y, pad_x, pad_y)
 
 
 Resized = tuple[Pixels, float, float, int, int]
@@ -127,9 +119,7 @@ def _shortest_cropped(pixels: Pixels, width: int, height: int, _: Resize) -> Res
     scale = max(width / before_width, height / before_height)
     inner_width = max(width, round(before_width * scale))
     inner_height = max(height, round(before_height * scale))
-    smooth = Pillow.fromarray(pixels).resize(
-        (inner_width, inner_height), Pillow.Resampling.BICUBIC
-    )
+    smooth = Pillow.fromarray(pixels).resize((inner_width, inner_height), Pillow.Resampling.BICUBIC)
     x, y = (inner_width - width) // 2, (inner_height - height) // 2
     cut = np.asarray(smooth)[y : y + height, x : x + width]
     return cut, inner_width / before_width, inner_height / before_height, -x, -y

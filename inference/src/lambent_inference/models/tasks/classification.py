@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lambent_inference.errors import InvalidModelConfiguration
 from lambent_inference.models.contract import (
     Answer,
-    ClassScore,
     Classify,
+    ClassScore,
     MultiLabel,
     SingleLabel,
     Task,
@@ -40,9 +40,7 @@ class Classification(Pictures):
             own = "none"
         self.activation = self.manifest.activation or own
 
-    def finish(
-        self, outputs: Sequence[Array], prepared: Prepared, task: Any
-    ) -> tuple[Answer, ...]:
+    def finish(self, outputs: Sequence[Array], prepared: Prepared, task: Any) -> tuple[Answer, ...]:
         rows = outputs[0].reshape(prepared.count, -1).astype(np.float64)
         if rows.shape[1] != len(self.classes):
             raise InvalidModelConfiguration(

@@ -34,12 +34,22 @@ class Prepared:
 class Decoder(Protocol):
     """Made once per loaded model; called from several threads at once."""
 
-    asks: tuple[type[Task], ...]
-    """Kinds of question that it answers."""
-    input_width: int | None
-    input_height: int | None
-    classes: tuple[str, ...]
-    features: tuple[Feature, ...]
+    @property
+    def asks(self) -> tuple[type[Task], ...]:
+        """Kinds of question that it answers."""
+        ...
+
+    @property
+    def input_width(self) -> int | None: ...
+
+    @property
+    def input_height(self) -> int | None: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def features(self) -> tuple[Feature, ...]: ...
 
     def prepare(self, task: Any, images: Sequence[Image]) -> Prepared: ...
 

@@ -47,9 +47,7 @@ class Detection(Pictures):
         """Columns per anchor beside box and classes."""
         return 0
 
-    def finish(
-        self, outputs: Sequence[Array], prepared: Prepared, task: Any
-    ) -> tuple[Answer, ...]:
+    def finish(self, outputs: Sequence[Array], prepared: Prepared, task: Any) -> tuple[Answer, ...]:
         least = threshold(task.confidence, self.manifest.thresholds)
         found = self.head(outputs, len(self.classes), least, self.extras(outputs))
         answers = []

@@ -46,7 +46,9 @@ class Embeddings:
             else None
         )
         if self.pictures is None and self.words is None:
-            raise InvalidModelConfiguration(detail="the package has neither visual nor textual part")
+            raise InvalidModelConfiguration(
+                detail="the package has neither visual nor textual part"
+            )
         self.input_width = self.pictures.input_width if self.pictures else None
         self.input_height = self.pictures.input_height if self.pictures else None
 

@@ -172,4 +172,6 @@ def head(family: str) -> Head:
     for known in sorted(HEADS, key=len, reverse=True):
         if name.startswith(known):
             return HEADS[known]
-    raise InvalidModelConfiguration(detail=f"no detection family {family!r}; known: {sorted(HEADS)}")
+    raise InvalidModelConfiguration(
+        detail=f"no detection family {family!r}; known: {sorted(HEADS)}"
+    )

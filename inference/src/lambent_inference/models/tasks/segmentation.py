@@ -55,8 +55,8 @@ class Segmentation(Detection):
             frame,
             scale_x=frame.scale_x * factor,
             scale_y=frame.scale_y * factor,
-            pad_x=frame.pad_x * factor,  # type: ignore[arg-type]  # a share of a pixel here
-            pad_y=frame.pad_y * factor,  # type: ignore[arg-type]
+            pad_x=frame.pad_x * factor,
+            pad_y=frame.pad_y * factor,
         )
 
 
@@ -74,7 +74,7 @@ def _scale(task: Segment, grid_width: int, input_width: int) -> float:
         return 1.0
     if task.mask_decode_mode == "accurate":
         return finest
-    if task.mask_decode_mode != "tradeoff" or not 0 <= task.tradeoff_factor <= 1:
+    if not 0 <= task.tradeoff_factor <= 1:
         raise InvalidMaskMode
     return 1 + (finest - 1) * task.tradeoff_factor
 
@@ -109,12 +109,11 @@ def _bilinear(
     return fine
 
 
-def _with_mask(
-    one: Box, mask: masks.Mask, left: int, top: int, way: Frame, task: Segment
-) -> Box:
+def _with_mask(one: Box, mask: masks.Mask, left: int, top: int, way: Frame, task: Segment) -> Box:
     if task.mask_format == "rle":
         return replace(one, rle=masks.rle(_whole(mask, left, top, way)))
-    points = np.array(masks.outline(mask), np.float64).reshape(-1, 2) + (left, top)
+    points = np.array(masks.outline(mask), np.float64).reshape(-1, 2)
+    points += np.array([left, top])
     places = way.clip(way.back(points))
     return replace(one, points=tuple((float(x), float(y)) for x, y in places))
 

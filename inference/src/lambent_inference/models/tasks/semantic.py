@@ -32,9 +32,7 @@ class Semantic(Pictures):
         super().__init__(package, runners)
         self.activation = self.manifest.activation or "softmax"
 
-    def finish(
-        self, outputs: Sequence[Array], prepared: Prepared, task: Any
-    ) -> tuple[Answer, ...]:
+    def finish(self, outputs: Sequence[Array], prepared: Prepared, task: Any) -> tuple[Answer, ...]:
         scores = outputs[0]
         if scores.ndim != 4:
             raise InvalidModelConfiguration(detail=f"the graph answers {scores.shape}")

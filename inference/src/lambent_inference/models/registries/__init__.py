@@ -1,0 +1,1 @@
+"""Where packages come from, by URI; `store.py` asks one after another."""
