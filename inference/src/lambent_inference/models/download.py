@@ -50,12 +50,15 @@ class Patience:
     """Before the second try; doubled for each further one."""
 
 
+PATIENT: Final = Patience()
+
+
 def fetch(
     url: str,
     path: Path,
     expected: File | None = None,
     *,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
     redo: bool = False,
 ) -> None:
     """`url` to `path`; `redo` where nobody knows what an earlier attempt's part was of."""
@@ -77,7 +80,9 @@ def get(url: str, headers: Headers, seconds: float) -> Iterator[Answer]:
             target = urljoin(url, answer.headers.get("location", ""))
         if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
             raise PlatformMalformed(detail="redirected away from https")
-        if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for the one it was given for
+        if (
+            urlsplit(target).netloc != urlsplit(url).netloc
+        ):  # a token is for the one it was given for
             headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
         url = target
     raise PlatformMalformed(detail="too many redirects")

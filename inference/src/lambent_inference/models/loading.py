@@ -94,9 +94,7 @@ def _main_file(package: Package) -> str:
     return found[0]
 
 
-def _model(
-    package: Package, runners: dict[str, Runner], found: Found, settings: Settings
-) -> Model:
+def _model(package: Package, runners: dict[str, Runner], found: Found, settings: Settings) -> Model:
     from lambent_inference.models.tasks.families import decoder
 
     made = decoder(package, runners)

@@ -108,8 +108,7 @@ class ModelManager:
             return Loaded(entry.description, load)
 
     async def remove(self, model_id: str) -> None:
-        name = self._store.name(model_id)
-        entry = self._loaded.get(self._names.get(name, name))
+        entry = self._under(self._store.name(model_id))
         if entry is None:
             raise ModelNotLoaded(model_id)
         await self._unload(entry)
@@ -122,12 +121,21 @@ class ModelManager:
         if self._settings.disk_cache_cleanup:
             await work.wait(self._store.cache.clear)
 
+    def _under(self, name: str) -> Entry | None:
+        """What is loaded under a name, also one that nobody used yet: a model without its version."""
+        if (entry := self._loaded.get(self._names.get(name, name))) is not None:
+            return entry
+        versions = [e for e in self._loaded.values() if e.found.model_id.rpartition("/")[0] == name]
+        return versions[0] if len(versions) == 1 else None
+
     def describe(self) -> Sequence[Description]:
         return [entry.description for entry in self._loaded.values()]
 
     def fixed(self, family: Family) -> str | None:
         """The only loaded model of a family, or the only pinned one."""
-        ids = [e.found.model_id for e in self._loaded.values() if e.model.description.family is family]
+        ids = [
+            e.found.model_id for e in self._loaded.values() if e.model.description.family is family
+        ]
         pinned = [one for one in ids if self._is_pinned(self._loaded[one])]
         for some in (pinned, ids):
             if len(some) == 1:
@@ -163,9 +171,7 @@ class ModelManager:
             entry.answered += 1
             entry.seconds += seconds
             loads = () if load is None else (load,)
-            return Outcome(
-                model=entry.description, answers=answers, seconds=seconds, loads=loads
-            )
+            return Outcome(model=entry.description, answers=answers, seconds=seconds, loads=loads)
 
     @staticmethod
     def _check(entry: Entry, model_id: str, task: Task) -> None:
@@ -209,27 +215,31 @@ class ModelManager:
             began = time.perf_counter()
             done = self._loading[name] = asyncio.Event()
             try:
-                entry = await self._load(name, api_key)
+                entry, new = await self._load(name, api_key)
                 entry.calls += 1
             finally:
                 self._loading.pop(name, None)
                 done.set()
-            return entry, Load(entry.found.model_id, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            return entry, Load(entry.found.model_id, seconds) if new else None
 
-    async def _load(self, name: str, api_key: str | None) -> Entry:
+    async def _load(self, name: str, api_key: str | None) -> tuple[Entry, bool]:
+        """The model, and whether it had to be loaded."""
         found = await work.wait(self._store.find, name, api_key)
+        if found.forget is not None:  # fetched now, so that a slow registry holds nobody else up
+            await work.wait(_fetched, found)
         if self._one_load is None:
             self._one_load = asyncio.Lock()
         async with self._one_load:
             # Another name for the same model may have been quicker.
             if (there := self._loaded.get(found.model_id)) is not None:
                 self._names[name] = found.model_id
-                return there
+                return there, False
             await self._make_room(found.size_bytes)
             entry = await self._opened(found)
             self._loaded[found.model_id] = entry
             self._names[name] = found.model_id
-        return entry
+        return entry, True
 
     async def _opened(self, found: Found) -> Entry:
         from lambent_inference.models.batching import Batcher
@@ -310,6 +320,11 @@ FAMILIES = {
 """What a question is for, in words."""
 
 
+def _fetched(found: Found) -> None:
+    with found.held():
+        pass
+
+
 @contextmanager
 def _arriving(batcher: Batcher) -> Iterator[None]:
     batcher.arriving += 1
@@ -318,4 +333,3 @@ def _arriving(batcher: Batcher) -> Iterator[None]:
     finally:
         batcher.arriving -= 1
         batcher.looked()
-

@@ -8,6 +8,7 @@ asked from the session, never assumed.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Mapping
@@ -72,12 +73,20 @@ class OnnxRunner:
         if self._pid != os.getpid() and self._threads != 1:
             with self._lock:
                 if self._pid != os.getpid():
+                    _abandon(self._session)
                     self._open()
         return list(self._session.run(None, dict(feeds)))
 
     def close(self) -> None:
         """The session's memory goes with its last reference."""
+        if self._pid != os.getpid() and self._threads != 1:
+            _abandon(self._session)
         del self._session
+
+
+def _abandon(session: Any) -> None:
+    """Never destroyed: that would wait for threads that this copy of the process does not have."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
 def _providers(ort: Any, wanted: str | None) -> list[str]:

@@ -22,10 +22,16 @@ class Port:
 
 
 class Runner(Protocol):
-    inputs: Sequence[Port]
-    outputs: Sequence[Port]
-    provider: str
-    """`cpu` or `cuda`: where it really runs."""
+    @property
+    def inputs(self) -> Sequence[Port]: ...
+
+    @property
+    def outputs(self) -> Sequence[Port]: ...
+
+    @property
+    def provider(self) -> str:
+        """`cpu` or `cuda`: where it really runs."""
+        ...
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """One array per output, whose first axis is the batch. Called from several threads."""

@@ -95,7 +95,9 @@ class Platform:
         (folder / MANIFEST).write_bytes(package.encode(manifest))
 
     def _asked(self, model_id: str, api_key: str) -> Mapping[str, Any]:
-        query = urlencode({"api_key": api_key, "device": "lambent", "nocache": "true", "dynamic": "true"})
+        query = urlencode(
+            {"api_key": api_key, "device": "lambent", "nocache": "true", "dynamic": "true"}
+        )
         text = _get(f"{self.uri}/ort/{quote(model_id)}?{query}")
         try:
             found = json.loads(text)["ort"]
@@ -123,4 +125,3 @@ def _get(url: str) -> bytes:
     except transport.TransferFailed as error:
         # Not the error itself: its text may hold the URL, and that the key.
         raise PlatformUnreachable(detail=type(error).__name__) from None
-

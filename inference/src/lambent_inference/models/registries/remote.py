@@ -26,7 +26,7 @@ from lambent_inference.errors import (
 )
 from lambent_inference.models import archives, index, package
 from lambent_inference.models.cache import Cache
-from lambent_inference.models.download import Download, Headers, Patience, check, get
+from lambent_inference.models.download import PATIENT, Download, Headers, Patience, check, get
 from lambent_inference.models.package import MANIFEST, File, Manifest, Package
 from lambent_inference.models.registries.files import named
 from lambent_inference.models.registries.shared import Shared
@@ -80,7 +80,7 @@ class Remote:
     """Many packages below one URI."""
 
     def __init__(
-        self, uri: str, ask: Ask, cache: Cache, shared: Shared, patience: Patience = Patience()
+        self, uri: str, ask: Ask, cache: Cache, shared: Shared, patience: Patience = PATIENT
     ) -> None:
         self.uri = uri
         self._ask = ask
@@ -138,7 +138,7 @@ class Remote:
     def _asked(self, name: str, max_bytes: int) -> bytes | None:
         from lambent_inference import transport
 
-        last = None
+        last: PlatformTimeout | PlatformUnreachable | None = None
         for attempt in range(3):
             if attempt:
                 time.sleep(self._patience.pause_s * 2**attempt)
@@ -187,7 +187,9 @@ class Remote:
         url = self._url(f"{manifest.model_id}/{name}")
         path = package.inside(folder, name)
         patience = self._patience
-        Download(lambda headers: self._ask(url, headers, patience.request_s), path, expected, patience).run()
+        Download(
+            lambda headers: self._ask(url, headers, patience.request_s), path, expected, patience
+        ).run()
 
     def _url(self, name: str) -> str:
         if self.uri.startswith("s3://"):
@@ -199,7 +201,7 @@ class RemoteArchive:
     """One package as a file; `#sha256=…` behind the URI pins it."""
 
     def __init__(
-        self, uri: str, ask: Ask, cache: Cache, pinned: str | None, patience: Patience = Patience()
+        self, uri: str, ask: Ask, cache: Cache, pinned: str | None, patience: Patience = PATIENT
     ) -> None:
         self.uri = uri
         self._ask = ask
@@ -229,7 +231,10 @@ class RemoteArchive:
         patience = self._patience
         try:
             Download(
-                lambda headers: self._ask(self.uri, headers, patience.request_s), archive, None, patience
+                lambda headers: self._ask(self.uri, headers, patience.request_s),
+                archive,
+                None,
+                patience,
             ).run()
             if self._pinned is not None and package.sha256(archive) != self._pinned:
                 raise BrokenPackage(detail=f"{self.uri} is not the file that was pinned")
