@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any
 
 import structlog
@@ -33,6 +32,7 @@ from lambent.api.request_lookup import RequestLookup
 from lambent.clock import Clock, SystemClock
 from lambent.control.aws_clients import AwsClients
 from lambent.control.log_groups import LogGroups
+from lambent.control.names import Scope
 from lambent.control.service import Control
 from lambent.control.targets import LATEST, TargetListeners
 from lambent.engine import credentials
@@ -41,7 +41,9 @@ from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.launcher import Launcher
 from lambent.errors import ConfigurationError, LambentError, SandboxError
-from lambent.events.policy import EventPolicy
+from lambent.events.destinations import Destinations
+from lambent.events.outbox import Outbox
+from lambent.events.policy import EventPolicy, of_bundle
 from lambent.events.queue import EventQueue
 from lambent.http.server import Listener, Server
 from lambent.http.tls import tls_context
@@ -60,6 +62,7 @@ from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings, load
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
+from lambent.store.event_outbox import Message
 from lambent.store.event_queue import QueueKey
 
 log = structlog.get_logger()
@@ -163,17 +166,9 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         )
         await control.open()
         stack.push_async_callback(control.close)
-        events = EventQueue(
-            database,
-            dispatcher,
-            clock,
-            spawn,
-            policy=partial(_event_policy, dispatcher),
-            metrics=metrics,
-            retry_delays_s=settings.async_retry_delays_s,
+        events = await _open_events(
+            settings, clock, stack, spawn, database, control, dispatcher, metrics
         )
-        await events.start()
-        stack.push_async_callback(events.drain, settings.drain_s)
         stop = asyncio.Event()
         health = Health(
             {
@@ -242,13 +237,40 @@ async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
         log.exception("server.task_failed", task=getattr(coro, "__qualname__", ""))
 
 
-def _event_policy(dispatcher: Dispatcher, key: QueueKey) -> EventPolicy:
-    """AWS's defaults, and whether the function is stopped by a reservation of zero."""
-    try:
-        route = dispatcher.find(key.account, key.region, key.name)
-    except LambentError:
-        return EventPolicy()
-    return EventPolicy(reserved_concurrency=route.targets.reserved_concurrency)
+async def _open_events(
+    settings: Settings,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    database: Database,
+    control: Control,
+    dispatcher: Dispatcher,
+    metrics: Metrics,
+) -> EventQueue:
+    """The queue of asynchronous invokes, and what tells their destinations."""
+
+    def policy(key: QueueKey) -> EventPolicy:
+        return of_bundle(control.find(Scope(key.account, key.region), key.name), key)
+
+    async def send(message: Message) -> None:
+        await destinations.send(message)
+
+    outbox = Outbox(database, clock, metrics, send)
+    events = EventQueue(
+        database,
+        dispatcher,
+        clock,
+        spawn,
+        policy=policy,
+        on_message=outbox.wake,
+        metrics=metrics,
+        retry_delays_s=settings.async_retry_delays_s,
+    )
+    destinations = Destinations(control.clients, events.accept)
+    stack.callback(spawn(outbox.run()).cancel)
+    await events.start()
+    stack.push_async_callback(events.drain, settings.drain_s)
+    return events
 
 
 async def _open_host(settings: Settings) -> SandboxHost:

@@ -14,6 +14,7 @@ from lambent.clock import Clock, new_uuid
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.aws_clients import AwsClients
+from lambent.control.bundle import Bundle
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.code_signing import CodeSigningConfigs, config_arn
 from lambent.control.companions import Companions
@@ -62,15 +63,15 @@ class Control:
         clients: AwsClients | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._clients = clients or AwsClients(settings)
+        self.clients = clients or AwsClients(settings)
         self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
         self._registry = registry = Registry(
             database, artifacts, listener, clock, new_id, settings.state_delay_s
         )
         code = CodeStore(
-            artifacts, S3Source(self._clients), registry, settings.zipped_limit_mb << 20
+            artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20
         )
-        companions = Companions(self._clients)
+        companions = Companions(self.clients)
         self.layers = Layers(database, registry, code, self._links, clock, new_id)
         self.functions = Functions(
             registry, code, self._links, runtimes, companions, self.layers, clock, new_id
@@ -93,7 +94,7 @@ class Control:
         self.event_source_mappings = EventSourceMappings(
             Shelf(database, "event-source-mapping", EventSourceMapping),
             registry,
-            SourceLookup(self._clients),
+            SourceLookup(self.clients),
             clock,
             new_id,
             settings.state_delay_s,
@@ -128,8 +129,12 @@ class Control:
         await self.event_source_mappings.shelf.close()
         await self.code_signing.shelf.close()
         await self._registry.close()
-        await self._clients.close()
+        await self.clients.close()
         await self._artifacts.close()
+
+    def find(self, scope: Scope, name: str) -> Bundle | None:
+        """A function as it is now, for rooms that act on it."""
+        return self._registry.get(scope, name)
 
     async def check(self) -> None:
         """Returns when functions can be changed; raises `ServiceException` otherwise."""

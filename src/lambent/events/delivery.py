@@ -83,6 +83,7 @@ class Delivery:
             settle = self._system_error
         else:
             queue.ran(self._most_in_flight)
+            event.outcome = outcome
             failed = outcome is not None and outcome.function_error is not None
             settle = self._function_error if failed else self._ended
         finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from lambent.engine.invocation import Outcome
 from lambent.store.event_queue import Payload, QueueKey
 
 FIRST_DELAY_S = 1.0
@@ -36,6 +37,8 @@ class QueuedEvent:
     faults: int = 0
     kept: Payload | None = None
     """The payload, if there was room for it when it was accepted."""
+    outcome: Outcome | None = None
+    """Of the latest attempt, until the event is settled."""
 
 
 @dataclass(slots=True, eq=False)

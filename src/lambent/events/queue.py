@@ -28,7 +28,7 @@ from lambent.events.function_queue import FunctionQueue, QueuedEvent
 from lambent.events.intake import Intake
 from lambent.events.kept_payloads import KeptPayloads
 from lambent.events.policy import PolicyOf, default_policy
-from lambent.events.settlement import Settlement
+from lambent.events.settlement import Settlement, nobody
 from lambent.observe.metrics import Metrics
 from lambent.store import event_queue as table
 from lambent.store.database import Database
@@ -52,6 +52,7 @@ class EventQueue:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         policy: PolicyOf = default_policy,
+        on_message: Callable[[], None] = nobody,
         metrics: Metrics | None = None,
         retry_delays_s: tuple[float, float] = (60.0, 120.0),
         max_in_flight: int = 256,
@@ -71,7 +72,7 @@ class EventQueue:
         self._kept = KeptPayloads()
         self._intake = Intake(database, spawn, self._leased, self._stored)
         self._settlement = Settlement(
-            database, clock, spawn, self._metrics, self._kept, self._waits
+            database, clock, spawn, self._metrics, self._kept, self._waits, policy, on_message
         )
         self._delivery = Delivery(
             caller,

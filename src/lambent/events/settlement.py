@@ -17,7 +17,10 @@ from lambent.clock import Clock
 from lambent.events.batch import Batch
 from lambent.events.function_queue import QueuedEvent, back_off_s
 from lambent.events.kept_payloads import KeptPayloads
+from lambent.events.policy import PolicyOf, default_policy
+from lambent.events.records import SUCCESS, Ending, messages
 from lambent.observe.metrics import Metrics
+from lambent.store import event_outbox
 from lambent.store import event_queue as table
 from lambent.store.database import Database
 from lambent.store.event_queue import QueueKey, Retry
@@ -25,11 +28,17 @@ from lambent.store.event_queue import QueueKey, Retry
 log = structlog.get_logger()
 
 
+def nobody() -> None:
+    """Where no destination can be told."""
+
+
 class _Ended(NamedTuple):
     key: QueueKey
     event: int
     retry: Retry | None
     """Back to waiting; None deletes it."""
+    ending: Ending | None = None
+    """What its destinations are told, if there are any."""
 
 
 class Settlement:
@@ -43,12 +52,16 @@ class Settlement:
         metrics: Metrics,
         kept: KeptPayloads,
         on_waiting: Callable[[QueueKey, int], None],
+        policy: PolicyOf = default_policy,
+        on_message: Callable[[], None] = nobody,
     ) -> None:
         self._database = database
         self._clock = clock
         self._metrics = metrics
         self._kept = kept
         self._on_waiting = on_waiting
+        self._policy = policy
+        self._on_message = on_message
         self._ends: Batch[_Ended] = Batch(self._write, spawn)
         self.oldest_ms: int | None = None
         """When the event that has waited longest was accepted, as of the last batch."""
@@ -58,10 +71,19 @@ class Settlement:
         """Until everything said so far is written (or, once stopping, given up)."""
         await self._ends.drained()
 
-    def end(self, key: QueueKey, event: QueuedEvent) -> None:
-        """It has succeeded, or will not be tried again."""
+    def end(self, key: QueueKey, event: QueuedEvent, condition: str = SUCCESS) -> None:
+        """It has succeeded, or will not be tried again; its destinations are told of it."""
         self._kept.forget(event)
-        self._ends.add(_Ended(key, event.id, None))
+        ending = Ending(
+            key,
+            event.request_id,
+            condition,
+            event.attempts + (condition == SUCCESS),
+            self._clock.time_ms(),
+            event.outcome,
+            self._policy(key),
+        )
+        self._ends.add(_Ended(key, event.id, None, ending if ending.wanted else None))
 
     def drop(self, key: QueueKey, event: QueuedEvent, condition: str) -> None:
         """It ends without success; `condition` in the words of destination records."""
@@ -75,7 +97,7 @@ class Settlement:
             condition=condition,
             invoke_count=event.attempts,
         )
-        self.end(key, event)
+        self.end(key, event, condition)
 
     def retry(self, key: QueueKey, event: QueuedEvent, delay_s: float, age_limit_s: int) -> None:
         """Try again later, unless it will be too old by then."""
@@ -84,6 +106,7 @@ class Settlement:
             self.drop(key, event, "EventAgeExceeded")
             return
         self._kept.forget(event)
+        event.outcome = None
         self._metrics.count("events.retried")
         retry = Retry(event.id, due_ms, event.attempts, event.faults)
         self._ends.add(_Ended(key, event.id, retry))
@@ -91,11 +114,12 @@ class Settlement:
     async def _write(self, items: list[_Ended]) -> None:
         ended = [item.event for item in items if item.retry is None]
         retries = [item.retry for item in items if item.retry is not None]
+        endings = [(item.event, item.ending) for item in items if item.ending is not None]
         failures = 0
         while True:
             try:
                 self.oldest_ms = await self._database.write(
-                    lambda connection: table.settle(connection, ended, retries)
+                    lambda connection: _settle(connection, ended, retries, endings)
                 )
                 break
             except apsw.Error as error:
@@ -104,7 +128,23 @@ class Settlement:
                 if self.stopping:
                     return  # their leases end with this process: they are delivered once more
                 await self._clock.sleep(back_off_s(failures))
+        if endings:
+            self._on_message()
         # Only from here on does a retry wait on disk; a load that came before would have missed it.
         for item in items:
             if item.retry is not None:
                 self._on_waiting(item.key, item.retry.due_ms)
+
+
+def _settle(
+    connection: apsw.Connection,
+    ended: list[int],
+    retries: list[Retry],
+    endings: list[tuple[int, Ending]],
+) -> int | None:
+    """Events end in the transaction in which their messages come to be."""
+    for event, ending in endings:
+        found = table.payload(connection, event)
+        if found is not None:
+            event_outbox.put(connection, messages(ending, found))
+    return table.settle(connection, ended, retries)
