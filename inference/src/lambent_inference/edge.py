@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambent_inference import __version__
+from lambent_inference.errors import RequestTooLarge
 from lambent_inference.record import Record
 from lambent_inference.service import Service
 
@@ -47,7 +48,7 @@ class Edge:
         record = scope["lambent"] = Record(_request_id(headers.get("x-request-id")))
         answer = _Answer()
         try:
-            await self.app(scope, receive, answer.take)
+            await self.app(scope, self._limited(headers, receive), answer.take)
         except Exception:
             # The trace goes to the log; to the client only that it is our fault.
             log.exception("request %s failed", record.request_id)
@@ -57,6 +58,21 @@ class Edge:
         self.service.metrics.requests[route, answer.status] += 1
         if self.service.settings.api_logging_enabled:
             _write_line(scope, record, answer.status, time.perf_counter() - began)
+
+    def _limited(self, headers: Headers, receive: Receive) -> Receive:
+        """The body, until it is too long; a function's never is, a container's may be endless."""
+        most = self.service.settings.max_request_mb << 20
+        received = 0
+
+        async def take() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > most:
+                raise RequestTooLarge(self.service.settings.max_request_mb)
+            return message
+
+        return take
 
 
 class _Answer:

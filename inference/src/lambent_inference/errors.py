@@ -12,6 +12,7 @@ InferenceError                     status and message, as clients of the public 
 ├── NotFound                  404  the model, or its version
 │   ├── ModelNotLoaded        404  for unload
 │   └── SwitchedOff           404  a family that the owner switched off, by its variable
+├── RequestTooLarge           413  the body
 ├── AnswerTooLarge            413  names the largest part
 ├── ServiceMisconfigured      500
 ├── InvalidModelConfiguration 500  pre- or post-processing
@@ -143,6 +144,13 @@ class SwitchedOff(NotFound):
 
     def body(self) -> dict[str, object]:
         return {"message": self.message, "switch": self.switch}
+
+
+class RequestTooLarge(InferenceError):
+    status = 413
+
+    def __init__(self, limit_mb: int) -> None:
+        super().__init__(f"The request is larger than {limit_mb} MB (MAX_REQUEST_MB).")
 
 
 class AnswerTooLarge(InferenceError):

@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     s3_input_destinations: Names = ()
     """`s3://bucket/prefix`, comma-separated: where images of type `s3` may be; unset means wherever the
     function's role may read."""
+    max_request_mb: int = 64
+    """Largest request of a long-running server; a function gets 6 MB at most."""
     max_image_mb: int = 20
     """Largest encoded image that is read, from wherever it comes."""
     max_image_megapixels: int = 100

@@ -207,6 +207,12 @@ def test_too_many_images(client, image):
     assert (answer.status, "MAX_IMAGES_PER_REQUEST" in answer.text) == (400, True)
 
 
+def test_a_request_that_is_too_large(client):
+    body = {"model_id": "coco/3", "image": {"type": "base64", "value": "A" * (2 << 20)}}
+    answer = client(MAX_REQUEST_MB="1").post("/infer/object_detection", body)
+    assert (answer.status, "MAX_REQUEST_MB" in answer.json()["message"]) == (413, True)
+
+
 def test_calls_that_are_not_to_be_counted_need_the_secret(client, image):
     body = {"model_id": "coco/3", "image": image}
     for server, status in ((client(), 500), (client(ROBOFLOW_SERVICE_SECRET="s"), 200)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from lambent_inference.routes import (
+    bodies,
     clip,
     families,
     grounded,
@@ -44,3 +45,4 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.include_router(tasks.router)
     families.install(app, settings, PRESENT)
     app.include_router(meta.last)
+    bodies.describe(app)

@@ -1,6 +1,6 @@
 """What every prediction goes through: the key, the images, the model, what is written down of it.
 
-A route gets a `Call` by dependency, asks it for images and answers, and hands the shaped result to
+A route makes a `Call` of its request, asks it for images and answers, and hands the shaped result to
 `answers.py`.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from lambent_inference.errors import InvalidImage, InvalidModelId
 from lambent_inference.models.contract import Description, Family, Image, Load, Outcome, Task
@@ -116,10 +116,3 @@ class Call:
         self.record.add(model, *loads)
         for load in loads:
             self.service.metrics.loads[load.model_id] += 1
-
-
-async def call(request: Request) -> Call:
-    return Call(request)
-
-
-Caller = Annotated[Call, Depends(call)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference.errors import InvalidRequest
 from lambent_inference.models.contract import Embed, Embedding, Family, Outcome
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 
 router = APIRouter(tags=["embeddings"])
 by_any = APIRouter(tags=["embeddings"])
@@ -20,22 +22,31 @@ by_any = APIRouter(tags=["embeddings"])
 Side = schema.Picture | str
 
 
-@router.post("/clip/embed_image", summary="Vectors of images")
-async def embed_image(body: schema.ClipImage, caller: Caller) -> Response:
+@router.post(
+    "/clip/embed_image", summary="Vectors of images", openapi_extra=takes(schema.ClipImage)
+)
+async def embed_image(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.ClipImage)
     images = await caller.images(body.image)
     outcome = await caller.infer(model(body), Embed(), images, caller.key(body.api_key))
     return await answer(caller, shapes.embeddings(vectors(outcome), body.id, outcome.seconds))
 
 
-@router.post("/clip/embed_text", summary="Vectors of texts")
-async def embed_text(body: schema.ClipText, caller: Caller) -> Response:
+@router.post("/clip/embed_text", summary="Vectors of texts", openapi_extra=takes(schema.ClipText))
+async def embed_text(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.ClipText)
     texts = tuple([body.text] if isinstance(body.text, str) else body.text)
     outcome = await caller.infer(model(body), Embed(texts=texts), (), caller.key(body.api_key))
     return await answer(caller, shapes.embeddings(vectors(outcome), body.id, outcome.seconds))
 
 
-@router.post("/clip/compare", summary="How near a subject is to each prompt")
-async def compare(body: schema.ClipCompare, caller: Caller) -> Response:
+@router.post(
+    "/clip/compare",
+    summary="How near a subject is to each prompt",
+    openapi_extra=takes(schema.ClipCompare),
+)
+async def compare(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.ClipCompare)
     prompts = body.prompt if isinstance(body.prompt, list | dict) else [body.prompt]
     sides: list[Side] = list(prompts.values() if isinstance(prompts, dict) else prompts)
     asked = Asked(caller, model(body), caller.key(body.api_key))
@@ -53,8 +64,13 @@ async def compare(body: schema.ClipCompare, caller: Caller) -> Response:
     return await answer(caller, value)
 
 
-@by_any.post("/infer/embeddings", summary="Vectors of images and texts, by any embedding model")
-async def embeddings(body: schema.Embeddings, caller: Caller) -> Response:
+@by_any.post(
+    "/infer/embeddings",
+    summary="Vectors of images and texts, by any embedding model",
+    openapi_extra=takes(schema.Embeddings),
+)
+async def embeddings(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.Embeddings)
     model_id = caller.named(body.model_id, Family.EMBEDDING)
     asked = Asked(caller, model_id, caller.key(body.api_key))
     images = [body.image] if isinstance(body.image, schema.Picture) else list(body.image or ())

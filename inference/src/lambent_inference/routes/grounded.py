@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference.models.contract import Detections, DetectNamed
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 
 yolo_world = APIRouter(tags=["inference"])
 grounding_dino = APIRouter(tags=["inference"])
@@ -19,17 +21,25 @@ grounding_dino = APIRouter(tags=["inference"])
 Shape = Callable[[Detections, str, float], dict[str, Any]]
 
 
-@yolo_world.post("/yolo_world/infer", summary="Boxes of what the texts name (YOLO-World)")
-async def infer_yolo_world(body: schema.YoloWorld, caller: Caller) -> Response:
+@yolo_world.post(
+    "/yolo_world/infer",
+    summary="Boxes of what the texts name (YOLO-World)",
+    openapi_extra=takes(schema.YoloWorld),
+)
+async def infer_yolo_world(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.YoloWorld)
     task = DetectNamed(texts=tuple(body.text), confidence=body.confidence)
     model_id = body.model_id or f"yolo_world/{body.yolo_world_version_id}"
     return await find(caller, body, model_id, task, shapes.detections)
 
 
 @grounding_dino.post(
-    "/grounding_dino/infer", summary="Boxes of what the texts name (Grounding DINO)"
+    "/grounding_dino/infer",
+    summary="Boxes of what the texts name (Grounding DINO)",
+    openapi_extra=takes(schema.GroundingDino),
 )
-async def infer_grounding_dino(body: schema.GroundingDino, caller: Caller) -> Response:
+async def infer_grounding_dino(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.GroundingDino)
     task = DetectNamed(
         texts=tuple(body.text),
         confidence=body.box_threshold,

@@ -13,13 +13,13 @@ import io
 from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from lambent_inference.errors import InvalidModelId, InvalidRequest
 from lambent_inference.models.contract import Description, Family, Predict, Scalar
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.call import Call
 from lambent_inference.routes.legacy import question
 from lambent_inference.routes.schema import Parameters
 from lambent_inference.routes.tabular import rows as rows_of
@@ -43,12 +43,14 @@ class Split(msgspec.Struct):
 
 
 @router.get("/ping", summary="Whether models are ready")
-async def ping(caller: Caller) -> Response:
+async def ping(request: Request) -> Response:
+    caller = Call(request)
     return Response(status_code=200 if caller.service.ready else 503)
 
 
 @router.post("/invocations", summary="A prediction by the only model of its kind")
-async def invocations(caller: Caller) -> Response:
+async def invocations(request: Request) -> Response:
+    caller = Call(request)
     kind = caller.request.headers.get("content-type", "application/json").lower()
     data = await caller.request.body()
     if kind.startswith("text/csv"):

@@ -12,14 +12,14 @@ import uuid
 from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference import __version__
 from lambent_inference.errors import InvalidRequest, NotFound
 from lambent_inference.models.contract import Description, Family, Outcome, Predict, Row, Scalar
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.call import Call
 from lambent_inference.routes.failures import as_json
 from lambent_inference.routes.legacy import question
 from lambent_inference.routes.schema import Parameters
@@ -54,14 +54,16 @@ async def live() -> Response:
 
 
 @router.get("/health/ready", summary="Whether the preloaded models are there")
-async def ready(caller: Caller) -> Response:
+async def ready(request: Request) -> Response:
+    caller = Call(request)
     return as_json({"ready": caller.service.ready}, status=200 if caller.service.ready else 503)
 
 
 @router.get(
     "/models/{rest:path}", summary="A model's inputs and outputs; with /ready, whether it is there"
 )
-async def model(rest: str, caller: Caller) -> Response:
+async def model(rest: str, request: Request) -> Response:
+    caller = Call(request)
     name, readiness = rest.removesuffix("/ready"), rest.endswith("/ready")
     found = await versioned(caller, name)
     if readiness:
@@ -70,7 +72,8 @@ async def model(rest: str, caller: Caller) -> Response:
 
 
 @router.post("/models/{rest:path}/infer", summary="A prediction")
-async def infer(rest: str, caller: Caller) -> Response:
+async def infer(rest: str, request: Request) -> Response:
+    caller = Call(request)
     try:
         body = msgspec.json.decode(await caller.request.body(), type=InferRequest)
     except (msgspec.DecodeError, RecursionError) as error:

@@ -6,9 +6,9 @@ its content type says: clients send it as application/json. Matched last, after 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
@@ -25,7 +25,9 @@ from lambent_inference.models.contract import (
     Task,
 )
 from lambent_inference.routes.answers import answer, picture
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import asks
+from lambent_inference.routes.bodies import query as read_query
+from lambent_inference.routes.call import Call
 from lambent_inference.routes.schema import Parameters
 from lambent_inference.routes.tasks import check_count, drawing, segment, shape
 
@@ -34,12 +36,13 @@ router = APIRouter(tags=["inference"])
 CONFIDENCE_MIN = 0.01
 
 
-Parsed = Annotated[Parameters, Query()]
+PATH = "/{dataset_id}/{version_id}"
 
 
-@router.post("/{dataset_id}/{version_id}", summary="Any model, by its id in the path")
-@router.get("/{dataset_id}/{version_id}", summary="The same, for an image by URL")
-async def legacy(dataset_id: str, version_id: str, query: Parsed, caller: Caller) -> Response:
+@router.post(PATH, summary="Any model, by its id in the path", openapi_extra=asks(PATH, Parameters))
+@router.get(PATH, summary="The same, for an image by URL")
+async def legacy(dataset_id: str, version_id: str, request: Request) -> Response:
+    caller, query = Call(request), read_query(request, Parameters)
     check_count(caller)
     model_id = f"{dataset_id}/{version_id}"
     given = await source(caller, query)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import html
-import importlib.metadata
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -75,6 +74,8 @@ def device() -> str:
     """Where models run, told without loading the runtime: `cuda` needs its device and its build."""
     if not Path("/dev/nvidiactl").exists():
         return "cpu"
+    import importlib.metadata
+
     try:
         importlib.metadata.distribution("onnxruntime-gpu")
     except importlib.metadata.PackageNotFoundError:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference.models.contract import ReadText, Text
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 
 doctr = APIRouter(tags=["ocr"])
 easy_ocr = APIRouter(tags=["ocr"])
 
 
-@doctr.post("/doctr/ocr", summary="Text in images")
-async def read_doctr(body: schema.Ocr, caller: Caller) -> Response:
+@doctr.post("/doctr/ocr", summary="Text in images", openapi_extra=takes(schema.Ocr))
+async def read_doctr(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.Ocr)
     return await read(caller, body, body.model_id or f"doctr/{body.doctr_version_id}")
 
 
-@easy_ocr.post("/easy_ocr/ocr", summary="Text in images, by languages")
-async def read_easy_ocr(body: schema.Ocr, caller: Caller) -> Response:
+@easy_ocr.post(
+    "/easy_ocr/ocr", summary="Text in images, by languages", openapi_extra=takes(schema.Ocr)
+)
+async def read_easy_ocr(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.Ocr)
     return await read(caller, body, body.model_id or f"easy_ocr/{body.easy_ocr_version_id}")
 
 

@@ -6,12 +6,14 @@ model loads it, whether it was added or not.
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference.errors import SwitchedOff
 from lambent_inference.models.contract import Description
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 from lambent_inference.routes.failures import as_json
 from lambent_inference.routes.schema import ModelId
 
@@ -19,26 +21,30 @@ router = APIRouter(prefix="/model", tags=["models"])
 
 
 @router.get("/registry", summary="Models that are loaded")
-async def registry(caller: Caller) -> Response:
+async def registry(request: Request) -> Response:
+    caller = Call(request)
     if not caller.service.settings.get_model_registry_enabled:
         raise SwitchedOff("The model registry", "GET_MODEL_REGISTRY_ENABLED")
     return listing(caller)
 
 
-@router.post("/add", summary="Load a model")
-async def add(body: ModelId, caller: Caller) -> Response:
+@router.post("/add", summary="Load a model", openapi_extra=takes(ModelId))
+async def add(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, ModelId)
     await caller.add(body.model_id, caller.key(body.api_key), model_type=body.model_type)
     return listing(caller)
 
 
-@router.post("/remove", summary="Unload a model")
-async def remove(body: ModelId, caller: Caller) -> Response:
+@router.post("/remove", summary="Unload a model", openapi_extra=takes(ModelId))
+async def remove(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, ModelId)
     await caller.service.models.remove(body.model_id)
     return listing(caller)
 
 
 @router.post("/clear", summary="Unload every model")
-async def clear(caller: Caller) -> Response:
+async def clear(request: Request) -> Response:
+    caller = Call(request)
     if caller.service.made:
         await caller.service.models.clear()
     return listing(caller)

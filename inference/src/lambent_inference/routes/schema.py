@@ -1,6 +1,7 @@
 """Requests as pydantic models; fields that a client sends beyond these are ignored.
 
-There are few on purpose: each costs a millisecond of every cold start. Answers are built as plain
+There are few on purpose, and none is built before it is needed: each costs milliseconds of a cold
+start. Answers are built as plain
 dictionaries (`shapes.py`) and never validated.
 """
 
@@ -16,16 +17,20 @@ Threshold = Annotated[float, Field(allow_inf_nan=False)]
 Confidence = Threshold | Literal["best", "default"]
 
 
-class Picture(BaseModel):
+class Model(BaseModel):
+    """Built when it is first needed (`bodies.py`)."""
+
+    model_config = ConfigDict(defer_build=True, protected_namespaces=())
+
+
+class Picture(Model):
     """An image: `url`, `base64`, `s3`, and where the owner allows it `numpy` and `file`."""
 
     type: Text
     value: Any = None
 
 
-class BaseRequest(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
+class BaseRequest(Model):
     id: Text = Field(default_factory=lambda: str(uuid.uuid4()))
     api_key: str | None = None
     usage_billable: bool = True
@@ -88,7 +93,7 @@ class SemanticSegmentation(ImageRequest):
     confidence: Confidence = 0.4
 
 
-class Parameters(BaseModel):
+class Parameters(Model):
     """The legacy route's query."""
 
     confidence: Annotated[str, Field(max_length=32)] = "0.4"
@@ -111,10 +116,8 @@ class Parameters(BaseModel):
     disable_preproc_static_crop: bool = False
 
 
-class ModelId(BaseModel):
+class ModelId(Model):
     """For the model routes."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_id: Text
     model_type: str | None = None

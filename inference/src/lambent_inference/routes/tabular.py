@@ -9,19 +9,24 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference.models.contract import Description, Family, Feature, Outcome, Predict, Row
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 
 router = APIRouter(tags=["tabular"])
 
 
-@router.post("/infer/tabular", summary="Predictions for rows of a table")
-async def tabular(body: schema.Tabular, caller: Caller) -> Response:
+@router.post(
+    "/infer/tabular", summary="Predictions for rows of a table", openapi_extra=takes(schema.Tabular)
+)
+async def tabular(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.Tabular)
     model_id = caller.named(body.model_id, Family.TABULAR)
     task = Predict(rows=tuple(body.rows))
     outcome = await caller.infer(model_id, task, (), caller.key(body.api_key))
@@ -37,7 +42,9 @@ async def tabular(body: schema.Tabular, caller: Caller) -> Response:
 
 
 @router.get("/infer/tabular/schema", summary="The features that a model wants")
-async def features(caller: Caller, model_id: str | None = None) -> Response:
+async def features(request: Request) -> Response:
+    caller = Call(request)
+    model_id = request.query_params.get("model_id")
     model = await caller.add(caller.named(model_id, Family.TABULAR), caller.key())
     return await answer(caller, described(model))
 

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lambent_inference import draw, work
@@ -29,20 +29,28 @@ from lambent_inference.models.contract import (
 )
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
-from lambent_inference.routes.call import Call, Caller
+from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import takes
+from lambent_inference.routes.call import Call
 
 router = APIRouter(prefix="/infer", tags=["inference"])
 
 MASK_MODES = ("accurate", "tradeoff", "fast")
 
 
-@router.post("/object_detection", summary="Boxes")
-async def object_detection(body: schema.ObjectDetection, caller: Caller) -> Response:
+@router.post("/object_detection", summary="Boxes", openapi_extra=takes(schema.ObjectDetection))
+async def object_detection(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.ObjectDetection)
     return await respond(caller, body, Detect(**detection(body)))
 
 
-@router.post("/instance_segmentation", summary="Boxes with masks")
-async def instance_segmentation(body: schema.InstanceSegmentation, caller: Caller) -> Response:
+@router.post(
+    "/instance_segmentation",
+    summary="Boxes with masks",
+    openapi_extra=takes(schema.InstanceSegmentation),
+)
+async def instance_segmentation(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.InstanceSegmentation)
     return await respond(
         caller,
         body,
@@ -52,20 +60,35 @@ async def instance_segmentation(body: schema.InstanceSegmentation, caller: Calle
     )
 
 
-@router.post("/keypoints_detection", summary="Boxes with keypoints")
-async def keypoints_detection(body: schema.KeypointsDetection, caller: Caller) -> Response:
+@router.post(
+    "/keypoints_detection",
+    summary="Boxes with keypoints",
+    openapi_extra=takes(schema.KeypointsDetection),
+)
+async def keypoints_detection(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.KeypointsDetection)
     task = DetectKeypoints(**detection(body), keypoint_confidence=body.keypoint_confidence)
     return await respond(caller, body, task)
 
 
-@router.post("/classification", summary="Classes, one or several per image")
-async def classification(body: schema.Classification, caller: Caller) -> Response:
+@router.post(
+    "/classification",
+    summary="Classes, one or several per image",
+    openapi_extra=takes(schema.Classification),
+)
+async def classification(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.Classification)
     task = Classify(confidence=body.confidence, preprocessing=preprocessing(body))
     return await respond(caller, body, task)
 
 
-@router.post("/semantic_segmentation", summary="A class per pixel")
-async def semantic_segmentation(body: schema.SemanticSegmentation, caller: Caller) -> Response:
+@router.post(
+    "/semantic_segmentation",
+    summary="A class per pixel",
+    openapi_extra=takes(schema.SemanticSegmentation),
+)
+async def semantic_segmentation(request: Request) -> Response:
+    caller, body = Call(request), await read_body(request, schema.SemanticSegmentation)
     task = SegmentSemantics(confidence=body.confidence, preprocessing=preprocessing(body))
     return await respond(caller, body, task)
 
