@@ -48,7 +48,7 @@ class Edge:
         record = scope["lambent"] = Record(_request_id(headers.get("x-request-id")))
         answer = _Answer()
         try:
-            await self.app(scope, self._limited(headers, receive), answer.take)
+            await self.app(scope, self._limited(receive), answer.take)
         except Exception:
             # The trace goes to the log; to the client only that it is our fault.
             log.exception("request %s failed", record.request_id)
@@ -59,7 +59,7 @@ class Edge:
         if self.service.settings.api_logging_enabled:
             _write_line(scope, record, answer.status, time.perf_counter() - began)
 
-    def _limited(self, headers: Headers, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive) -> Receive:
         """The body, until it is too long; a function's never is, a container's may be endless."""
         most = self.service.settings.max_request_mb << 20
         received = 0
