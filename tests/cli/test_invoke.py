@@ -94,3 +94,5 @@ def test_a_stream_comes_part_by_part(served) -> None:
     shown = served.on_terminal("invoke", "hello", "--stream", "-i", "a=1")
     assert '{"a": 1}' in shown.text
     assert "REPORT" in shown.text
+    raw = served.run("invoke", "hello", "--stream", "--raw", "-i", "a=1")
+    assert raw.stdout == '{"a": 1}'

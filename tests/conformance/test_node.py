@@ -438,6 +438,19 @@ def test_streams_as_on_aws(node, runtime):
     assert details["errorType"] == "Runtime.MalformedStreamingHandler"
 
 
+def test_a_wrapper_script_and_node_options(node):
+    files = {
+        "index.js": "exports.handler = async () => [process.env.WRAPPED, process.execArgv]",
+        "wrap.sh": '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n',
+    }
+    variables = {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrap.sh",
+        "NODE_OPTIONS": "--max_old_space_size=64",
+    }
+    name = node.make(files, Environment={"Variables": variables})
+    assert node.value(name) == ["yes", []]
+
+
 def test_a_large_event_and_many_calls(node):
     name = node.make("exports.handler = async (event) => event", MemorySize=1024)
     event = {"text": "ü" * 900_000}

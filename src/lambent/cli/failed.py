@@ -13,7 +13,10 @@ def function_failed(function: str, kind: str, body: bytes, tail: str, *, shown: 
     try:
         error = json.loads(body)
         message = f"{error.get('errorType') or kind}: {error.get('errorMessage')}"
-        where = [line.strip() for line in error.get("stackTrace") or []]
+        # Python's innermost frame is the last one, that of Node.js comes right after the message.
+        where = [
+            line.strip() for line in error.get("stackTrace") or (error.get("trace") or [])[1:2]
+        ]
     except (ValueError, AttributeError):
         message, where = kind, []
     if not shown and tail:

@@ -65,7 +65,7 @@ def command(
         out.hints(f"lambent logs {function}")
         return
     if stream:
-        streamed.show(out, aws, function, request, report_too=not raw)
+        streamed.show(out, aws, function, request, raw=raw)
         return
     with out.progress() as progress:
         progress(f"calling {function}")

@@ -1,6 +1,6 @@
 """`lambent invoke --stream`: an answer's bytes as they come, then its REPORT line.
 
-With `--json` each part is an object of its own line (`chunk`, or `chunk_base64` when it is not
+With `--raw` nothing else. With `--json` each part is an object of its own line (`chunk`, or `chunk_base64` when it is not
 text), and the last one tells how it ended.
 """
 
@@ -17,9 +17,7 @@ from lambent.cli.output import Output
 from lambent.delivery.aws import Aws
 
 
-def show(
-    out: Output, aws: Aws, function: str, request: dict[str, Any], *, report_too: bool
-) -> None:
+def show(out: Output, aws: Aws, function: str, request: dict[str, Any], *, raw: bool) -> None:
     """Call it and print; raises the problem of a function that failed."""
     answer = aws.invoker.invoke_with_response_stream(LogType="Tail", **request)
     complete: dict[str, str] = {}
@@ -27,14 +25,14 @@ def show(
     for event in answer["EventStream"]:
         if "PayloadChunk" in event:
             last = event["PayloadChunk"]["Payload"]
-            _print(out, last)
+            _print(last, as_json=out.as_json and not raw)
         else:
             complete = event.get("InvokeComplete", {})
     tail = base64.b64decode(complete.get("LogResult", "")).decode(errors="replace")
     found = report.parse(tail)
-    if out.as_json:
+    if out.as_json and not raw:
         print(json.dumps(_end(answer, complete, found)))
-    elif report_too:
+    elif not raw:
         if not last.endswith(b"\n"):
             print()
         if found:
@@ -42,12 +40,12 @@ def show(
             out.result({}, [("REPORT", found.line() + (f"  Cost {cost}" if cost else ""))])
     if "ErrorCode" in complete:
         details = complete.get("ErrorDetails", "").encode()
-        shown = out.as_json or not report_too
+        shown = out.as_json or raw
         raise function_failed(function, complete["ErrorCode"], details, tail, shown=shown)
 
 
-def _print(out: Output, data: bytes) -> None:
-    if not out.as_json:
+def _print(data: bytes, *, as_json: bool) -> None:
+    if not as_json:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
