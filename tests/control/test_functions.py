@@ -440,7 +440,7 @@ LAYER = "arn:aws:lambda:us-east-1:123456789012:layer:"
         (
             {"ImageConfig": {"Command": ["x"]}},
             InvalidParameterValue,
-            "ImageConfig is not available in this version of lambent.",
+            "Please don't provide ImageConfig when the intended function PackageType is Zip.",
         ),
     ],
 )
@@ -502,8 +502,8 @@ def test_an_environment_of_exactly_4_kb_is_fine(world):
         (
             {"PackageType": "Image", "Code": {"ImageUri": "x"}},
             (
-                "PackageType Image is not available in this version of lambent. "
-                "Please create the function from a zip package."
+                "Please don't provide Handler or Runtime or Layer when the intended function "
+                "PackageType is Image."
             ),
         ),
         ({"Tags": {str(n): "" for n in range(51)}}, "Number of tags exceeds resource tag limit."),

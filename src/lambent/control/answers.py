@@ -20,6 +20,7 @@ from lambent.store.records import (
     Configuration,
     FileSystem,
     Function,
+    ImageConfig,
     Logging,
     Version,
     Vpc,
@@ -58,6 +59,7 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     file_system_configs: list[dict[str, Any]] | UnsetType = UNSET
     layers: list[dict[str, Any]] | UnsetType = UNSET
     package_type: str = "Zip"
+    image_config_response: dict[str, Any] | UnsetType = UNSET
     architectures: list[str]
     ephemeral_storage: dict[str, int]
     snap_start: dict[str, str]
@@ -142,7 +144,11 @@ def configuration(
         timeout=kept.timeout_s,
         memory_size=kept.memory_mb,
         last_modified=iso8601(version.modified_ms),
-        code_sha256=code_sha256(version.code.sha256),
+        code_sha256=version.code.sha256
+        if version.code.image_uri
+        else code_sha256(version.code.sha256),
+        package_type="Image" if version.code.image_uri else "Zip",
+        image_config_response=UNSET if kept.image is None else _image_config(kept.image),
         version=version_name(version.number),
         vpc_config=UNSET if kept.vpc is None else _vpc(kept.vpc),
         dead_letter_config={"TargetArn": kept.dead_letter_arn} if kept.dead_letter_arn else UNSET,
@@ -208,6 +214,15 @@ def _file_system(kept: FileSystem) -> dict[str, Any]:
     if kept.direct_s3_read:
         shown["S3FilesConfig"] = {"DirectS3Read": kept.direct_s3_read}
     return shown
+
+
+def _image_config(kept: ImageConfig) -> dict[str, Any]:
+    given = {
+        "EntryPoint": None if kept.entry_point is None else list(kept.entry_point),
+        "Command": None if kept.command is None else list(kept.command),
+        "WorkingDirectory": kept.working_directory,
+    }
+    return {"ImageConfig": {name: value for name, value in given.items() if value is not None}}
 
 
 def _snap_start(kept: Configuration, version: Version) -> dict[str, str]:

@@ -28,7 +28,7 @@ class AwsClients:
         self._setting = settings.aws_endpoint_url
         self._own_port = settings.port if settings.loopback else 0
         self._environ = os.environ if environ is None else environ
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="lambent-aws")
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="lambent-aws")
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
 

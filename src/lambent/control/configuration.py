@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from lambent.control import images
 from lambent.control.layers import Layers
 from lambent.control.names import Scope
 from lambent.control.requests import (
@@ -57,7 +58,6 @@ RESERVED_KEYS: Final = frozenset(
 """What Lambda itself sets (developer guide, Defined runtime environment variables)."""
 
 _NOT_HERE: Final = {
-    "image_config": "ImageConfig is not available in this version of lambent.",
     "capacity_provider_config": (
         "CapacityProviderConfig is not available in this version of lambent."
     ),
@@ -192,6 +192,8 @@ def _nested(request: ConfigurationRequest) -> dict[str, Any]:
             )
             for system in request.file_system_configs
         )
+    if request.image_config is not None:
+        changed["image"] = images.config(request.image_config)
     return changed
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from lambent.clock import Clock
-from lambent.control import answers, configuration, revisions, state
+from lambent.control import answers, configuration, images, revisions, state
 from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.code import CodeLinks, CodeStore
@@ -34,6 +34,7 @@ from lambent.control.provisioned import without_provisioned
 from lambent.control.registry import Registry
 from lambent.control.requests import (
     CreateFunction,
+    FunctionCode,
     ListFunctions,
     QualifiedFunction,
     UpdateFunctionCode,
@@ -47,8 +48,7 @@ from lambent.errors import (
     ResourceConflict,
     ResourceNotFound,
 )
-from lambent.store.artifacts import Package
-from lambent.store.records import LATEST, Code, Configuration, Function, Version
+from lambent.store.records import LATEST, Architecture, Code, Configuration, Function, Version
 
 MAX_TAGS: Final = 50
 
@@ -63,6 +63,7 @@ class Functions:
         links: CodeLinks,
         runtimes: Runtimes,
         companions: Companions,
+        found_images: images.Images,
         layers: Layers,
         clock: Clock,
         new_id: Callable[[], str],
@@ -72,6 +73,7 @@ class Functions:
         self._links = links
         self._runtimes = runtimes
         self._companions = companions
+        self._images = found_images
         self._layers = layers
         self._clock = clock
         self._new_id = new_id
@@ -85,20 +87,14 @@ class Functions:
             raise ResourceConflict(f"Function already exist: {name}")
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
-            package = await self._code.store(scope, request.code)
-            check_unpacked(package.unpacked, kept.layers)
-            code = Code(
-                sha256=package.sha256,
-                size=package.size,
-                unpacked=package.unpacked,
-                architecture=(request.architectures or ("x86_64",))[0],
-                source_kms_key_arn=request.code.source_kms_key_arn or "",
-            )
+            architecture = (request.architectures or ("x86_64",))[0]
+            code = await self._stored(scope, request.code, architecture)
+            check_unpacked(code.unpacked, kept.layers)
 
             def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
                 if old is not None:
                     raise ResourceConflict(f"Function already exist: {name}")
-                self._check_storage(scope, package.size * (2 if request.publish else 1))
+                self._check_storage(scope, code.size * (2 if request.publish else 1))
                 function = Function(
                     account=scope.account,
                     region=scope.region,
@@ -129,11 +125,7 @@ class Functions:
         function = bundle.function
         return answers.FunctionAnswer(
             configuration=answers.configuration(function, version, qualifier),
-            code={
-                "RepositoryType": "S3",
-                "Location": self._links.link(base_url, version.code.sha256),
-                **_source_key(version.code),
-            },
+            code=self._location(version.code, base_url),
             tags=function.tags or msgspec.UNSET,
             concurrency=(
                 msgspec.UNSET
@@ -155,11 +147,13 @@ class Functions:
         """UpdateFunctionConfiguration: only what is named changes; redundant updates count too."""
         name = latest_only(scope, request.function_name, operation="UpdateFunctionConfiguration")
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
+        images.check_kind(request, image=bool(present.latest.code.image_uri))
         self._configuration(scope, request, present.latest)
         vpc_id = await self._companions.check(scope, request)
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
             bundle = self._updatable(scope, name, old, request.revision_id)
+            images.check_kind(request, image=bool(bundle.latest.code.image_uri))
             kept = self._configuration(scope, request, bundle.latest)
             kept = configuration.in_vpc(kept, vpc_id)
             check_unpacked(bundle.latest.code.unpacked, kept.layers)
@@ -172,30 +166,28 @@ class Functions:
     ) -> answers.FunctionConfiguration:
         """UpdateFunctionCode: new code for `$LATEST`, and with Publish a version of it at once."""
         name = latest_only(scope, request.function_name, operation="UpdateFunctionCode")
-        if request.image_uri is not None:
-            raise InvalidParameterValue(
-                "Please don't provide ImageUri when updating a function with packageType Zip."
-            )
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
+        _check_code_kind(request, image=bool(present.latest.code.image_uri))
         if present.latest.configuration.runtime is not None:
             check(
                 self._runtimes, present.latest.configuration.runtime, "update",
                 self._clock.time_ms(),
             )  # fmt: skip
         async with self._registry.storing():
-            package = await self._code.store(scope, request)
+            fresh = await self._stored(scope, request, "x86_64")
 
             def rule(
                 old: Bundle | None,
             ) -> tuple[Bundle, answers.FunctionConfiguration]:
                 bundle = self._updatable(scope, name, old, request.revision_id)
-                code = _new_code(bundle.latest.code, package, request)
-                check_unpacked(package.unpacked, bundle.latest.configuration.layers)
+                wanted = request.architectures or (bundle.latest.code.architecture,)
+                code = msgspec.structs.replace(fresh, architecture=wanted[0])
+                check_unpacked(code.unpacked, bundle.latest.configuration.layers)
                 if request.dry_run:
                     would_be = msgspec.structs.replace(bundle.latest, code=code)
                     return bundle, answers.configuration(bundle.function, would_be, None)
-                grows = package.size - bundle.latest.code.size
-                self._check_storage(scope, grows + (package.size if request.publish else 0))
+                grows = code.size - bundle.latest.code.size
+                self._check_storage(scope, grows + (code.size if request.publish else 0))
                 if not request.publish:
                     return self._updated(bundle, code=code)
                 bundle, _ = self._updated(bundle, code=code)
@@ -278,12 +270,13 @@ class Functions:
         )
 
     def _check_create(self, request: CreateFunction) -> None:
-        if request.package_type == "Image":
+        image = request.package_type == "Image"
+        images.check_kind(request, image=image)
+        if image and not request.code.image_uri:
             raise InvalidParameterValue(
-                "PackageType Image is not available in this version of lambent. "
-                "Please create the function from a zip package."
+                "Please provide ImageUri when creating a function with packageType Image."
             )
-        if request.code.image_uri is not None:
+        if not image and request.code.image_uri is not None:
             raise InvalidParameterValue(
                 "Please don't provide ImageUri when creating a function with packageType Zip."
             )
@@ -292,13 +285,38 @@ class Functions:
                 "The Lambda code signing configuration "
                 f"{request.code_signing_config_arn} can not be found."
             )
-        if not request.runtime or not request.handler:
+        if not image and (not request.runtime or not request.handler):
             raise InvalidParameterValue(
                 "Runtime and Handler are mandatory parameters for functions created with "
                 "deployment packages."
             )
         if len(request.tags or {}) > MAX_TAGS:
             raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
+
+    async def _stored(
+        self, scope: Scope, request: FunctionCode, architecture: Architecture
+    ) -> Code:
+        """A package, kept and unpacked, or an image, found; inside `Registry.storing`."""
+        if request.image_uri is not None:
+            return await self._images.code(scope, request.image_uri, architecture)
+        package = await self._code.store(scope, request)
+        return Code(
+            sha256=package.sha256,
+            size=package.size,
+            unpacked=package.unpacked,
+            architecture=architecture,
+            source_kms_key_arn=request.source_kms_key_arn or "",
+        )
+
+    def _location(self, code: Code, base_url: str) -> dict[str, str]:
+        if code.image_uri:
+            return {
+                "RepositoryType": "ECR",
+                "ImageUri": code.image_uri,
+                "ResolvedImageUri": images.resolved(code),
+            }
+        link = self._links.link(base_url, code.sha256)
+        return {"RepositoryType": "S3", "Location": link, **_source_key(code)}
 
     def _check_storage(self, scope: Scope, grows: int) -> None:
         if grows > 0 and self._layers.storage_used(scope) + grows > TOTAL_CODE_LIMIT:
@@ -341,14 +359,15 @@ class Functions:
         return bundle.with_version(latest), answers.configuration(bundle.function, latest, None)
 
 
-def _new_code(old: Code, package: Package, request: UpdateFunctionCode) -> Code:
-    return Code(
-        sha256=package.sha256,
-        size=package.size,
-        unpacked=package.unpacked,
-        architecture=(request.architectures or (old.architecture,))[0],
-        source_kms_key_arn=request.source_kms_key_arn or "",
-    )
+def _check_code_kind(request: UpdateFunctionCode, *, image: bool) -> None:
+    if image and request.image_uri is None:
+        raise InvalidParameterValue(
+            "Please provide ImageUri when updating a function with packageType Image."
+        )
+    if not image and request.image_uri is not None:
+        raise InvalidParameterValue(
+            "Please don't provide ImageUri when updating a function with packageType Zip."
+        )
 
 
 def _source_key(code: Code) -> dict[str, str]:

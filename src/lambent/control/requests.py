@@ -66,6 +66,12 @@ class TenancyConfig(Request, frozen=True, kw_only=True):
     tenant_isolation_mode: Literal["PER_TENANT"]
 
 
+class ImageConfig(Request, frozen=True, kw_only=True):
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
 class LoggingConfig(Request, frozen=True, kw_only=True):
     log_format: Literal["Text", "JSON"] | None = None
     application_log_level: str | None = None
@@ -90,7 +96,7 @@ class ConfigurationRequest(Request, frozen=True, kw_only=True):
     tracing_config: TracingConfig | None = None
     layers: tuple[str, ...] | None = None
     file_system_configs: tuple[FileSystemConfig, ...] | None = None
-    image_config: dict[str, Any] | None = None
+    image_config: ImageConfig | None = None
     ephemeral_storage: EphemeralStorage | None = None
     snap_start: SnapStart | None = None
     logging_config: LoggingConfig | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lambent.control.answers import log_group
 from lambent.control.bundle import Bundle
+from lambent.control.images import resolved
 from lambent.control.names import version_name
 from lambent.control.targets import (
     AliasTarget,
@@ -14,7 +15,7 @@ from lambent.control.targets import (
     ProvisionedTarget,
     VersionTarget,
 )
-from lambent.store.records import LATEST, Alias, Version
+from lambent.store.records import LATEST, Alias, ImageConfig, Version
 
 
 def targets(
@@ -44,6 +45,7 @@ def targets(
 
 def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> VersionTarget:
     kept = version.configuration
+    image = kept.image or ImageConfig()
     return VersionTarget(
         account=bundle.function.account,
         region=bundle.function.region,
@@ -70,6 +72,10 @@ def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> V
         state=version.state,
         state_reason=version.state_reason,
         runtime_version_arn=kept.runtime_version_arn,
+        image_uri=resolved(version.code) if version.code.image_uri else "",
+        entry_point=image.entry_point,
+        command=image.command,
+        working_directory=image.working_directory,
         file_systems=tuple((system.arn, system.mount_path) for system in kept.file_systems),
         tenant_isolation=kept.tenant_isolation,
     )

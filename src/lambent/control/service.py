@@ -23,6 +23,7 @@ from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
 from lambent.control.function_urls import FunctionUrls
 from lambent.control.functions import Functions
+from lambent.control.images import Images
 from lambent.control.layers import Layers
 from lambent.control.names import Scope
 from lambent.control.permissions import Permissions
@@ -74,7 +75,15 @@ class Control:
         companions = Companions(self.clients)
         self.layers = Layers(database, registry, code, self._links, clock, new_id)
         self.functions = Functions(
-            registry, code, self._links, runtimes, companions, self.layers, clock, new_id
+            registry,
+            code,
+            self._links,
+            runtimes,
+            companions,
+            Images(self._clients),
+            self.layers,
+            clock,
+            new_id,
         )
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)

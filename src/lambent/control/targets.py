@@ -54,6 +54,12 @@ class VersionTarget:
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
     state_reason: str | None = None
     runtime_version_arn: str = ""
+    image_uri: str = ""
+    """Of a container image: repository@sha256:digest; empty for a zip package."""
+    entry_point: tuple[str, ...] | None = None
+    """Instead of the image's own, as the two that follow."""
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
     file_systems: tuple[tuple[str, str], ...] = ()
     """ARNs of access points, each with the path where the function sees it."""
     tenant_isolation: bool = False

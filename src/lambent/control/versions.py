@@ -139,7 +139,8 @@ def _same(version: Version, latest: Version) -> bool:
 
 
 def _check_code(given: str | None, latest: Version) -> None:
-    current = answers.code_sha256(latest.code.sha256)
+    code = latest.code
+    current = code.sha256 if code.image_uri else answers.code_sha256(code.sha256)
     if given is not None and given != current:
         raise InvalidParameterValue(
             f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({current}). "

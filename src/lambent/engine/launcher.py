@@ -21,6 +21,7 @@ from lambent.engine.runtime import LOG_FD, RUNTIME_API_PORT, LogSink, Runtime, s
 from lambent.engine.runtime_api import RuntimeApi
 from lambent.engine.shared_host import SharedHosts
 from lambent.engine.shared_seat import Seat
+from lambent.errors import InvalidRuntime
 from lambent.observe.logs import LogStore
 from lambent.runtimes import processor
 from lambent.runtimes.frames import CHANNEL_FD
@@ -62,6 +63,11 @@ class Launcher:
         Where an environment takes several invokes at once, a seat in one that several share.
         """
         processor.check(target)
+        if target.image_uri:
+            raise InvalidRuntime(
+                f"{target.function_name} is a container image, which this version of lambent keeps "
+                "but cannot run: deploy it from a zip package."
+            )
         ground = await asyncio.to_thread(self._planner.ground, target)
         if target.max_concurrency:
             return await self._shared.seat(target, ground.transport)

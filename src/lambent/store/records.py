@@ -17,6 +17,7 @@ LATEST_PUBLISHED: Final = -1
 """`$LATEST.PUBLISHED`: the one published version without a number of its own."""
 
 State = Literal["Pending", "Active", "Inactive", "Failed"]
+Architecture = Literal["x86_64", "arm64"]
 UpdateStatus = Literal["InProgress", "Successful", "Failed"]
 
 
@@ -53,6 +54,14 @@ class LayerUse(msgspec.Struct, frozen=True):
     unpacked: int
 
 
+class ImageConfig(msgspec.Struct, frozen=True):
+    """What a function says instead of its container image; None: what the image says."""
+
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """How a version runs: everything that UpdateFunctionConfiguration can change."""
 
@@ -75,6 +84,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     file_systems: tuple[FileSystem, ...] = ()
     snap_start: Literal["None", "PublishedVersions"] = "None"
     logging: Logging = Logging()
+    image: ImageConfig | None = None
     tenant_isolation: bool = False
     """TenancyConfig PER_TENANT: environments are never shared between tenants."""
 
@@ -83,13 +93,15 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     """Which package a version runs, and for which processor."""
 
     sha256: str
-    """Hexadecimal: the package's name in `store/artifacts.py`."""
+    """Hexadecimal: the package's name in `store/artifacts.py`, or a container image's digest."""
     size: int
     """Bytes of the zip."""
     unpacked: int = 0
     """Bytes of what is in it."""
-    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    architecture: Architecture = "x86_64"
     source_kms_key_arn: str = ""
+    image_uri: str = ""
+    """Of a container image, as it was given; empty for a zip package."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import platform
 import re
 import signal
 import urllib.request
@@ -299,8 +300,8 @@ CREATE = (
             {
                 "Type": "User",
                 "message": (
-                    "PackageType Image is not available in this version of lambent. "
-                    "Please create the function from a zip package."
+                    "Please don't provide Handler or Runtime or Layer when the intended function "
+                    "PackageType is Image."
                 ),
             },
         ),
@@ -392,3 +393,23 @@ def test_lists_through_boto3s_paginator(live, create):
         for n in range(3):
             client.delete_function(FunctionName=f"f{n}")
         client.close()
+
+
+def test_a_container_image_is_kept_and_says_at_invoke_that_it_cannot_run(aws, name):
+    image = {"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/model:v1"}
+    role = "arn:aws:iam::123456789012:role/r"
+    aws.create_function(FunctionName=name, Role=role, PackageType="Image", Code=image)
+    aws.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0})
+    with pytest.raises(ClientError) as raised:
+        aws.invoke(FunctionName=name)
+    assert raised.value.response["Error"]["Code"] == "InvalidRuntimeException"
+    assert "is a container image" in raised.value.response["Error"]["Message"]
+
+
+def test_code_for_another_processor_is_kept_and_says_so_at_invoke(aws, create, name):
+    other = "x86_64" if platform.machine() == "aarch64" else "arm64"
+    assert create(name, Architectures=[other])["Architectures"] == [other]
+    with pytest.raises(ClientError) as raised:
+        aws.invoke(FunctionName=name)
+    assert raised.value.response["Error"]["Code"] == "InvalidRuntimeException"
+    assert f"is for {other}, and this machine is" in raised.value.response["Error"]["Message"]
