@@ -80,7 +80,7 @@ class Control:
             self._links,
             runtimes,
             companions,
-            Images(self._clients),
+            Images(self.clients),
             self.layers,
             clock,
             new_id,
