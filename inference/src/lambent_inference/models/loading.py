@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from lambent_inference.errors import BrokenPackage, InferenceError, InvalidModelConfiguration
 from lambent_inference.models.contract import Description, Family, Image
 from lambent_inference.models.formats.runner import Runner
@@ -48,7 +50,7 @@ def load(found: Found, settings: Settings) -> Model:
             _try(model, package)
     grown = max(0, _resident_bytes() - before)
     held = max(grown, package.size_bytes)
-    model.description = _with_memory(model.description, held)
+    model.description = replace(model.description, memory_bytes=held)
     return model
 
 
@@ -166,9 +168,3 @@ def _resident_bytes() -> int:
     except OSError:  # no /proc, as on a Mac
         return 0
     return int(pages) * resource.getpagesize()
-
-
-def _with_memory(description: Description, held: int) -> Description:
-    from dataclasses import replace
-
-    return replace(description, memory_bytes=held)

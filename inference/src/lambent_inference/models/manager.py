@@ -12,8 +12,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lambent_inference import work
 from lambent_inference.errors import InvalidRequest, ModelNotLoaded, TooLarge, WrongFamily

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace as changed
 from numpy.typing import NDArray
 
 from lambent_inference.errors import InvalidMaskMode, InvalidModelConfiguration
@@ -111,11 +112,11 @@ def _bilinear(
 
 def _with_mask(one: Box, mask: masks.Mask, left: int, top: int, way: Frame, task: Segment) -> Box:
     if task.mask_format == "rle":
-        return replace(one, rle=masks.rle(_whole(mask, left, top, way)))
+        return changed(one, rle=masks.rle(_whole(mask, left, top, way)))
     points = np.array(masks.outline(mask), np.float64).reshape(-1, 2)
     points += np.array([left, top])
     places = way.clip(way.back(points))
-    return replace(one, points=tuple((float(x), float(y)) for x, y in places))
+    return changed(one, points=tuple((float(x), float(y)) for x, y in places))
 
 
 def _whole(mask: masks.Mask, left: int, top: int, way: Frame) -> masks.Mask:
