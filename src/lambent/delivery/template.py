@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
-from lambent.delivery import yaml_tags
 from lambent.delivery.intrinsics import NO_VALUE, Resolver
 from lambent.delivery.problem import Problem
+from lambent.templates import yaml_tags
 
 NAMES: Final = ("template.yaml", "template.yml")
 FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
@@ -78,9 +78,22 @@ def find(folder: Path) -> Path | None:
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
 
 
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return yaml_tags.load(path.read_text())
+    except yaml_tags.NotATemplate as error:
+        where = f"{path.name}, line {error.line}" if error.line else path.name
+        raise Problem(
+            "TEMPLATE_INVALID",
+            f"{where}: not a template" if not error.line else f"{where}: not YAML",
+            why=str(error),
+            fix="mend that line; tabs must be spaces" if error.line else "lambent init NAME",
+        ) from None
+
+
 def project_settings(path: Path) -> Mapping[str, Any]:
     """`Metadata: lambent: settings` of a template, without looking at anything else in it."""
-    document = yaml_tags.load(path.read_text(), path.name)
+    document = _load(path)
     metadata = document.get("Metadata")
     ours = metadata.get("lambent") if isinstance(metadata, dict) else None
     found = ours.get("settings") if isinstance(ours, dict) else None
@@ -104,7 +117,7 @@ def read(
 
     Properties in `without` are not looked at, because something else decides them.
     """
-    document = yaml_tags.load(path.read_text(), path.name)
+    document = _load(path)
     resources = document.get("Resources")
     if not isinstance(resources, dict) or not resources:
         raise Problem("TEMPLATE_INVALID", f"{path.name} has no Resources", fix="lambent init NAME")

@@ -1,6 +1,6 @@
 """CloudFormation's YAML: `!Ref`, `!Sub`, `!GetAtt` and the others, as their long forms.
 
-`template` resolves them; here they only become `{"Ref": …}` and `{"Fn::Sub": …}`.
+Whoever reads a template resolves them; here they only become `{"Ref": …}` and `{"Fn::Sub": …}`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import yaml
-
-from lambent.delivery.problem import Problem
 
 _SHORT: Final = [
     "Sub",
@@ -66,19 +64,22 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def load(text: str, origin: str) -> dict[str, Any]:
-    """A template's mapping; `origin` names the file in the error."""
+class NotATemplate(ValueError):  # noqa: N818  says what it is
+    """The text is no mapping in YAML; `line` counts from 1 and is 0 when nobody knows."""
+
+    def __init__(self, why: str, line: int = 0) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+def load(text: str) -> dict[str, Any]:
+    """A template's mapping; raises `NotATemplate`."""
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with inert tags
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{origin}, line {mark.line + 1}" if mark else origin
-        raise Problem(
-            "TEMPLATE_INVALID",
-            f"{where}: not YAML",
-            why=str(getattr(error, "problem", None) or error),
-            fix="mend that line; tabs must be spaces",
-        ) from None
+        why = str(getattr(error, "problem", None) or error)
+        raise NotATemplate(why, mark.line + 1 if mark else 0) from None
     if not isinstance(document, dict):
-        raise Problem("TEMPLATE_INVALID", f"{origin} is not a template", fix="lambent init NAME")
+        raise NotATemplate("it is not a mapping")
     return document

@@ -1,0 +1,201 @@
+"""A template's text as a record: sections, parameters with their values, conditions' names.
+
+JSON and YAML alike; SAM templates are transformed by AWS's own translator. Errors are
+CloudFormation's ValidationErrors. (AWS CloudFormation user guide, "Template anatomy".)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from lambent.stacks import transform
+from lambent.stacks.errors import StackError
+from lambent.templates import yaml_tags
+
+BODY_LIMIT: Final = 51_200
+"""Bytes of a TemplateBody; 1 MB through S3."""
+URL_LIMIT: Final = 1_048_576
+_SECTIONS: Final = frozenset(
+    {
+        "AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings",
+        "Conditions", "Transform", "Resources", "Outputs", "Globals",
+    }
+)  # fmt: skip
+_LOGICAL_ID: Final = re.compile(r"[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter."""
+
+    name: str
+    kind: str
+    default: str | None
+    no_echo: bool
+    description: str
+    allowed: tuple[str, ...]
+    pattern: str | None
+    range: tuple[float | None, float | None]
+    length: tuple[int | None, int | None]
+    constraint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as the template has it, its functions not yet resolved."""
+
+    logical_id: str
+    kind: str
+    properties: Mapping[str, Any]
+    depends_on: tuple[str, ...] = ()
+    condition: str | None = None
+    retain: bool = False
+    """DeletionPolicy: Retain."""
+    retain_replaced: bool = False
+    """UpdateReplacePolicy: Retain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A whole template, transformed where it asks for it."""
+
+    text: str
+    """As it was given."""
+    description: str
+    parameters: Mapping[str, Parameter]
+    mappings: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    resources: Mapping[str, Resource]
+    outputs: Mapping[str, Any]
+    transforms: tuple[str, ...]
+    metadata: Mapping[str, Any]
+
+
+def read(text: str) -> Template:
+    """Raises `StackError`."""
+    document = _load(text)
+    unknown = sorted(set(document) - _SECTIONS)
+    if unknown:
+        raise StackError(f"Invalid template property or properties [{', '.join(unknown)}]")
+    if not isinstance(document.get("Resources"), dict) or not document["Resources"]:
+        raise StackError("Template format error: At least one Resources member must be defined.")
+    transforms = _transforms(document)
+    return _template(text, document, transforms)
+
+
+def transformed(template: Template, values: Mapping[str, Any], region: str) -> Template:
+    """`template` after its SAM transform; the same when it asks for none."""
+    if transform.SAM not in template.transforms:
+        return template
+    document = transform.apply(_load(template.text), values, region)
+    return replace(
+        _template(template.text, document, template.transforms), parameters=template.parameters
+    )
+
+
+def _load(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            found = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            pass  # YAML's flow style begins so, too
+        else:
+            assert isinstance(found, dict)
+            return found
+    try:
+        return yaml_tags.load(text)
+    except yaml_tags.NotATemplate as error:
+        where = f" (line {error.line})" if error.line else ""
+        raise StackError(f"Template format error: YAML not well-formed.{where} {error}") from None
+
+
+def _transforms(document: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = document.get("Transform") or []
+    names = tuple(asked) if isinstance(asked, list) else (asked,)
+    for name in names:
+        if name not in transform.KNOWN:
+            raise StackError(f"No transform named {name} found.")
+    return names
+
+
+def _template(text: str, document: Mapping[str, Any], transforms: tuple[str, ...]) -> Template:
+    declared = _section(document, "Parameters")
+    return Template(
+        text=text,
+        description=str(document.get("Description") or ""),
+        parameters={name: _parameter(name, one) for name, one in declared.items()},
+        mappings=_section(document, "Mappings"),
+        conditions=_section(document, "Conditions"),
+        resources={name: _resource(name, one) for name, one in document["Resources"].items()},
+        outputs=_section(document, "Outputs"),
+        transforms=transforms,
+        metadata=_section(document, "Metadata"),
+    )
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = document.get(name) or {}
+    if not isinstance(found, dict):
+        raise StackError(f"Template format error: [/{name}] is not an object")
+    return found
+
+
+def _resource(name: str, one: object) -> Resource:
+    if not _LOGICAL_ID.fullmatch(name):
+        raise StackError(f"Template format error: Resource name {name} is non alphanumeric.")
+    if not isinstance(one, dict) or not isinstance(one.get("Type"), str):
+        raise StackError(
+            f"Template format error: [/Resources/{name}] Every Resources object must contain a "
+            "Type member."
+        )
+    depends = one.get("DependsOn") or []
+    return Resource(
+        logical_id=name,
+        kind=one["Type"],
+        properties=one.get("Properties") or {},
+        depends_on=tuple(depends) if isinstance(depends, list) else (depends,),
+        condition=one.get("Condition"),
+        retain=one.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate"),
+        retain_replaced=one.get("UpdateReplacePolicy") == "Retain",
+    )
+
+
+def _parameter(name: str, one: object) -> Parameter:
+    if not isinstance(one, dict) or "Type" not in one:
+        raise StackError(
+            f"Template format error: Every Parameters object must contain a Type member. ({name})"
+        )
+    default = one.get("Default")
+    return Parameter(
+        name=name,
+        kind=str(one["Type"]),
+        default=None if default is None else _text(default),
+        no_echo=_text(one.get("NoEcho", False)) == "true",
+        description=str(one.get("Description", "")),
+        allowed=tuple(_text(value) for value in one.get("AllowedValues", ())),
+        pattern=one.get("AllowedPattern"),
+        range=(_number(one.get("MinValue")), _number(one.get("MaxValue"))),
+        length=(_whole(one.get("MinLength")), _whole(one.get("MaxLength"))),
+        constraint=one.get("ConstraintDescription"),
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_text(one) for one in value)
+    return str(value)
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(str(value))

@@ -1,0 +1,157 @@
+"""AWS::IAM::Role and policies: at the configured IAM, or, where there is none, kept in the stack.
+
+A role without an IAM has a name, an ARN and its policies, which is all that a function needs here;
+its stack remembers it. (AWS CloudFormation template reference, AWS::IAM.)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from lambent.stacks.kinds.calling import call, delete
+from lambent.stacks.kinds.kind import Done, Kind, Properties, World, required, tags_of
+
+
+def _text(document: Any) -> str:
+    return document if isinstance(document, str) else msgspec.json.encode(document).decode()
+
+
+class Role:
+    name = "AWS::IAM::Role"
+    replaced_by = frozenset({"RoleName", "Path"})
+
+    def create(self, world: World, logical_id: str, properties: Properties) -> Done:
+        required(properties, "AssumeRolePolicyDocument")
+        name = str(properties.get("RoleName") or world.name(logical_id))
+        if world.has_endpoint("iam"):
+            client = world.client("iam")
+            tags = [{"Key": k, "Value": v} for k, v in tags_of(world, properties).items()]
+            call(
+                client, "create_role", RoleName=name, Path=properties.get("Path", "/"),
+                AssumeRolePolicyDocument=_text(properties["AssumeRolePolicyDocument"]),
+                **({"Tags": tags} if tags else {}),
+            )  # fmt: skip
+            self._grant(client, name, {}, properties)
+        return self._done(world, name, properties)
+
+    def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
+        if world.has_endpoint("iam"):
+            client = world.client("iam")
+            call(
+                client, "update_assume_role_policy", RoleName=physical_id,
+                PolicyDocument=_text(new["AssumeRolePolicyDocument"]),
+            )  # fmt: skip
+            self._grant(client, physical_id, old, new)
+        return self._done(world, physical_id, new)
+
+    def delete(self, world: World, physical_id: str, properties: Properties) -> None:
+        if world.has_endpoint("iam"):
+            client = world.client("iam")
+            self._grant(client, physical_id, properties, {})
+            delete(client, "delete_role", RoleName=physical_id)
+
+    @staticmethod
+    def _grant(client: Any, name: str, old: Properties, new: Properties) -> None:
+        """Attached and inline policies, from what they were to what they shall be."""
+        before, after = old.get("ManagedPolicyArns") or [], new.get("ManagedPolicyArns") or []
+        for arn in before:
+            if arn not in after:
+                delete(client, "detach_role_policy", RoleName=name, PolicyArn=arn)
+        for arn in after:
+            if arn not in before:
+                call(client, "attach_role_policy", RoleName=name, PolicyArn=arn)
+        inline = {one["PolicyName"]: one["PolicyDocument"] for one in new.get("Policies") or []}
+        for one in old.get("Policies") or []:
+            if one["PolicyName"] not in inline:
+                delete(client, "delete_role_policy", RoleName=name, PolicyName=one["PolicyName"])
+        for policy, document in inline.items():
+            call(
+                client, "put_role_policy", RoleName=name, PolicyName=policy,
+                PolicyDocument=_text(document),
+            )  # fmt: skip
+
+    @staticmethod
+    def _done(world: World, name: str, properties: Properties) -> Done:
+        arn = f"arn:aws:iam::{world.account}:role{properties.get('Path', '/')}{name}"
+        return Done(name, {"Arn": arn, "RoleId": f"AROA{name.upper()[:17]}"})
+
+
+class Policy:
+    """Inline policy of roles, AWS::IAM::Policy."""
+
+    name = "AWS::IAM::Policy"
+    replaced_by = frozenset({"PolicyName"})
+
+    def create(self, world: World, logical_id: str, properties: Properties) -> Done:
+        required(properties, "PolicyDocument", "PolicyName")
+        self._put(world, {}, properties)
+        return Done(world.name(logical_id), {"Id": properties["PolicyName"]})
+
+    def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
+        self._put(world, old, new)
+        return Done(physical_id, {"Id": new["PolicyName"]})
+
+    def delete(self, world: World, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
+        self._put(world, properties, {})
+
+    @staticmethod
+    def _put(world: World, old: Properties, new: Properties) -> None:
+        if not world.has_endpoint("iam"):
+            return
+        client = world.client("iam")
+        wanted = new.get("Roles") or []
+        for role in old.get("Roles") or []:
+            if role not in wanted:
+                delete(client, "delete_role_policy", RoleName=role, PolicyName=old["PolicyName"])
+        for role in wanted:
+            call(
+                client, "put_role_policy", RoleName=role, PolicyName=new["PolicyName"],
+                PolicyDocument=_text(new["PolicyDocument"]),
+            )  # fmt: skip
+
+
+class ManagedPolicy:
+    name = "AWS::IAM::ManagedPolicy"
+    replaced_by = frozenset({"ManagedPolicyName", "Path", "PolicyDocument", "Description"})
+
+    def create(self, world: World, logical_id: str, properties: Properties) -> Done:
+        required(properties, "PolicyDocument")
+        name = str(properties.get("ManagedPolicyName") or world.name(logical_id))
+        path = properties.get("Path", "/")
+        arn = f"arn:aws:iam::{world.account}:policy{path}{name}"
+        if world.has_endpoint("iam"):
+            client = world.client("iam")
+            found = call(
+                client, "create_policy", PolicyName=name, Path=path,
+                PolicyDocument=_text(properties["PolicyDocument"]),
+            )  # fmt: skip
+            arn = found["Policy"]["Arn"]
+            self._attach(world, arn, {}, properties)
+        return Done(arn, {"PolicyArn": arn})
+
+    def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
+        self._attach(world, physical_id, old, new)
+        return Done(physical_id, {"PolicyArn": physical_id})
+
+    def delete(self, world: World, physical_id: str, properties: Properties) -> None:
+        self._attach(world, physical_id, properties, {})
+        if world.has_endpoint("iam"):
+            delete(world.client("iam"), "delete_policy", PolicyArn=physical_id)
+
+    @staticmethod
+    def _attach(world: World, arn: str, old: Properties, new: Properties) -> None:
+        if not world.has_endpoint("iam"):
+            return
+        client = world.client("iam")
+        before, after = old.get("Roles") or [], new.get("Roles") or []
+        for role in before:
+            if role not in after:
+                delete(client, "detach_role_policy", RoleName=role, PolicyArn=arn)
+        for role in after:
+            if role not in before:
+                call(client, "attach_role_policy", RoleName=role, PolicyArn=arn)
+
+
+KINDS: Final[tuple[Kind, ...]] = (Role(), Policy(), ManagedPolicy())

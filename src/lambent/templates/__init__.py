@@ -1,0 +1,1 @@
+"""The language of CloudFormation templates, which the delivery tool and the stacks both read."""
