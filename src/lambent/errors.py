@@ -33,6 +33,11 @@
         ├── ResourceAlreadyExists             400  the same
         ├── TooManyTags                       400  the same
         ├── OperationNotAllowed               400  the same: a protected log group
+        ├── StackError                        400  CloudFormation's ValidationError, and its kin:
+        │   ├── StackExists                   400
+        │   ├── ChangeSetNotFound             404
+        │   ├── InvalidChangeSetStatus        400
+        │   └── InsufficientCapabilities      400
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
         ├── FileSystemMountFailure            403  body says `Message`
@@ -257,6 +262,32 @@ class OperationNotAllowed(AwsError):  # noqa: N818
     """A log group whose deletion protection is on."""
 
     code, status = "ValidationException", 400
+
+
+class StackError(AwsError):
+    """CloudFormation's ValidationError: a template or a change that cannot be."""
+
+    code, status = "ValidationError", 400
+
+
+class StackExists(StackError):  # noqa: N818
+    code = "AlreadyExistsException"
+
+
+class ChangeSetNotFound(StackError):  # noqa: N818
+    code, status = "ChangeSetNotFound", 404
+
+
+class InvalidChangeSetStatus(StackError):  # noqa: N818
+    """It was executed already, or there was nothing to execute."""
+
+    code = "InvalidChangeSetStatus"
+
+
+class InsufficientCapabilities(StackError):  # noqa: N818
+    """The template makes roles or has a transform, and nobody said that it may."""
+
+    code = "InsufficientCapabilitiesException"
 
 
 class InvalidRuntime(AwsError):  # noqa: N818

@@ -60,6 +60,8 @@ from lambent.runtimes.launch import Planner
 from lambent.sandbox.choose import choose, egress
 from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings, load
+from lambent.stacks.own_clients import OwnClients
+from lambent.stacks.service import Stacks
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
 from lambent.store.event_outbox import Message
@@ -182,9 +184,14 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         )
         numbers = MetricsPage(Exposition(metrics, dispatcher.loads), Authenticator(settings, clock))
         pages = {"/healthz": health.alive, "/readyz": health.ready, "/metrics": numbers.serve}
+        own = OwnClients(settings, clients)
+        stacks = Stacks(database, clock, own)
+        await stacks.open()
         listener = await _open_front_door(
-            settings, clock, stack, control, dispatcher, events, streams, pages
+            settings, clock, stack, control, dispatcher, events, streams, stacks, pages
         )
+        own.listening(_own_url(settings, listener))
+        stack.push_async_callback(stacks.close)
         spawn(_prepare(planner, dispatcher))
         compiler.start(spawn)
         yield Platform(settings, host, listener, stop)
@@ -295,6 +302,7 @@ async def _open_front_door(
     dispatcher: Dispatcher,
     events: EventQueue,
     logs: LogStreams,
+    stacks: Stacks,
     pages: Mapping[str, Page],
 ) -> Listener:
 
@@ -330,6 +338,7 @@ async def _open_front_door(
             function_urls=control.function_urls,
             event_source_mappings=control.event_source_mappings,
             logs=logs,
+            stacks=stacks,
             code_download=control.open_code,
         ),
         pages=pages,
@@ -351,6 +360,13 @@ async def _open_front_door(
             code="CANNOT_LISTEN",
             fix="stop what listens there, or choose another port: lambent up --port 9001",
         ) from None
+
+
+def _own_url(settings: Settings, listener: Listener) -> str:
+    """Where this server reaches itself."""
+    scheme = "https" if settings.tls_cert else "http"
+    host = "127.0.0.1" if listener.host in {"0.0.0.0", "::"} else listener.host  # noqa: S104  is asked, not bound
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.port}"
 
 
 def _most_memory_mb() -> int:

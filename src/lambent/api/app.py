@@ -21,6 +21,7 @@ import structlog
 from lambent.api import downloads
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
+from lambent.api.cloudformation.door import cloudformation_door, is_cloudformation
 from lambent.api.cloudwatch_logs.door import is_logs, logs_door
 from lambent.api.context import Context, Services
 from lambent.api.credentials import Identity
@@ -31,7 +32,6 @@ from lambent.api.operation import Operation, Streamed
 from lambent.api.operations import served
 from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
 from lambent.api.operations.invoke_stream import STREAM_PREFIX, STREAM_SUFFIX, StreamCall
-from lambent.api.parse import parse
 from lambent.api.route import Match, Router
 from lambent.api.serialise import Reply
 from lambent.clock import Clock, new_uuid
@@ -94,6 +94,7 @@ class App:
         self._folders = {"/_code/": self._download, **(folders or {})}
         self._lambda = lambda_door(model, served() if operations is None else operations)
         self._logs = logs_door()
+        self._cloudformation = cloudformation_door()
         self._authenticator = Authenticator(settings, clock)
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
         self._invoker = Invoker(services, self._authenticator, Router(model), clock, self._executor)
@@ -138,6 +139,8 @@ class App:
         respond_error(exchange, new_uuid(), error)
 
     def _door(self, exchange: Exchange) -> Door:
+        if is_cloudformation(exchange):
+            return self._cloudformation
         return self._logs if is_logs(exchange) else self._lambda
 
     def _begin(self, exchange: Exchange) -> None:
@@ -177,6 +180,8 @@ class App:
                 ServiceException("An error occurred and the request cannot be processed.")
             )
         if isinstance(reply, Reply):
+            if call.door.renders_id is not None:
+                reply = call.door.renders_id(reply, call.request_id)
             respond(exchange, call.request_id, reply)
         else:
             await _stream(exchange, call.request_id, reply)
@@ -199,10 +204,12 @@ class App:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
             self._authenticator.verify(_head(exchange), call.claim, body)
+        if call.door.named is not None:
+            call.match = call.door.named(body)
         operation = call.match.operation
         if operation.name not in call.door.operations:
             raise NotAvailable(operation.name)
-        values = parse(call.match, exchange.headers.get, body)
+        values = call.door.parse(call.match, exchange.headers.get, body)
         call.door.validate(operation, values)
         return values
 
@@ -210,6 +217,7 @@ class App:
         return Context(
             account=call.identity.account,
             region=call.identity.region,
+            access_key=call.identity.access_key,
             request_id=call.request_id,
             settings=self._settings,
             clock=self._clock,

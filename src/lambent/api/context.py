@@ -32,6 +32,7 @@ from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
 from lambent.observe.log_streams import LogStreams
 from lambent.settings import Settings
+from lambent.stacks.service import Stacks
 
 
 class Engine(Protocol):
@@ -90,6 +91,8 @@ class Services:
     function_urls: FunctionUrls
     event_source_mappings: EventSourceMappings
     logs: LogStreams
+    stacks: Stacks | None = None
+    """CloudFormation's; None where a test has none."""
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 
@@ -100,6 +103,8 @@ class Context:
 
     account: str
     region: str
+    access_key: str
+    """Whose signature it is, or says it is; empty without one."""
     request_id: str
     """Lower-case UUID; the answer's x-amzn-RequestId."""
     settings: Settings

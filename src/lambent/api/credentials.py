@@ -8,7 +8,7 @@ id; any other means the server's account. Whether the signature holds is `auth`'
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
@@ -30,6 +30,7 @@ class Identity:
 
     account: str
     region: str
+    access_key: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Identifier:
     def of_scope(self, scope: Scope) -> Identity:
         account = scope.key if _ACCOUNT.fullmatch(scope.key) else self._default.account
         region = scope.region if _REGION.fullmatch(scope.region) else self._default.region
-        return Identity(account, region)
+        return Identity(account, region, scope.key)
 
     def _read(self, text: bytes, pattern: re.Pattern[bytes]) -> Identity:
         found = pattern.search(text)

@@ -1,7 +1,8 @@
 """One AWS service behind the endpoint: how its requests are told, checked and answered.
 
 `app` owns what all services share (authentication, request ids, bodies, tasks); a `Door` is what
-differs. Lambda's is here; CloudWatch Logs' is in `cloudwatch_logs/door.py`.
+differs. Lambda's is here; CloudWatch Logs' is in `cloudwatch_logs/door.py`,
+CloudFormation's in `cloudformation/door.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from typing import Protocol
 from lambent.api.errors import render
 from lambent.api.model import OperationModel, ServiceModel, Value
 from lambent.api.operation import Answer, Operation
+from lambent.api.parse import parse
 from lambent.api.route import Match, Router
 from lambent.api.serialise import Reply, serialise
 from lambent.api.validate import validate
 from lambent.errors import LambentError
 from lambent.http.exchange import Exchange
+
+
+class Parse(Protocol):
+    def __call__(
+        self, match: Match, header: Callable[[bytes], bytes | None], body: bytes
+    ) -> dict[str, Value]: ...
 
 
 class Serialise(Protocol):
@@ -31,11 +39,16 @@ class Door:
     service: str
     """As credentials are scoped."""
     match: Callable[[Exchange], Match]
-    """Raises `UnknownOperation`."""
+    """By the head alone. Raises `UnknownOperation`."""
     operations: Mapping[str, Operation]
     validate: Callable[[OperationModel, dict[str, Value]], None]
     serialise: Serialise
     render: Callable[[LambentError], Reply]
+    named: Callable[[bytes], Match] | None = None
+    """Where the body names the operation: what it is. Raises `UnknownOperation`."""
+    parse: Parse = parse
+    renders_id: Callable[[Reply, str], Reply] | None = None
+    """Where the request's id stands in the body, too."""
 
 
 def lambda_door(model: ServiceModel, operations: Mapping[str, Operation]) -> Door:

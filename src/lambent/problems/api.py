@@ -70,6 +70,37 @@ ENTRIES: Final = (
         "Delete versions and functions that are not used.",
     ),
     Entry(
+        "ValidationError",
+        "400: CloudFormation cannot do that with this template or stack.",
+        "The template is malformed, a parameter is missing, or the stack is in another state.",
+        "The message says which; `aws cloudformation describe-stack-events` shows how it came.",
+    ),
+    Entry(
+        "AlreadyExistsException",
+        "400: there is a stack of that name.",
+        "It was created before and not deleted.",
+        "Update it, or delete it first.",
+    ),
+    Entry(
+        "ChangeSetNotFound",
+        "404: the stack has no such change set.",
+        "It was deleted, or executed: its stack forgets it then.",
+        "`aws cloudformation list-change-sets --stack-name NAME` lists those there are.",
+    ),
+    Entry(
+        "InvalidChangeSetStatus",
+        "400: the change set cannot be executed.",
+        "It holds no changes, failed, or has been executed.",
+        "Create another one.",
+    ),
+    Entry(
+        "InsufficientCapabilitiesException",
+        "400: the template does something that must be asked for.",
+        "It makes IAM roles or policies, or has a transform.",
+        "`--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND`; with named roles "
+        "CAPABILITY_NAMED_IAM.",
+    ),
+    Entry(
         "InvalidParameterException",
         "400: CloudWatch Logs does not take a parameter.",
         "The message names it.",

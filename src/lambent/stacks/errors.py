@@ -1,16 +1,10 @@
-"""What can be wrong with a template or a change, as CloudFormation words it."""
+"""What goes wrong while a stack is made; what a request cannot have is `lambent.errors`' StackError."""
 
 from __future__ import annotations
 
+from lambent.errors import StackError
 
-class StackError(Exception):
-    """An answer of CloudFormation's API: an error code and a message."""
-
-    def __init__(self, message: str, code: str = "ValidationError", status: int = 400) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.status = status
+__all__ = ["ResourceError", "StackError"]
 
 
 class ResourceError(Exception):

@@ -85,6 +85,8 @@ class Runner:
             self._one(template.resources[name], resolver)
         for name in [name for name in stack.made if name not in wanted]:
             stack.leftovers.append(stack.made.pop(name))
+        # What an update added may be needed by what was there before: deletion goes by this order.
+        stack.made = {name: stack.made[name] for name in wanted}
         stack.outputs = outputs(template, resolver)
 
     def _attribute(self, logical_id: str, attribute: str | None) -> Any:
@@ -228,12 +230,10 @@ class Runner:
         kind = self._kinds.find(old.kind)
         self._tell(old.logical_id, old.physical_id, old.kind, "UPDATE_IN_PROGRESS", "")
         try:
-            current = now.properties if now is not None else old.properties
-            # A change that failed half way may have done any part of it.
-            source = {**old.properties, **current}
-            kind.update(
-                self._world, old.physical_id, _other(source, old.properties), old.properties
-            )
+            # A change that failed half way may have done any part of it: all is set again.
+            whole = now is not None and now.properties != old.properties
+            current = now.properties if now is not None and whole else {}
+            kind.update(self._world, old.physical_id, current, old.properties)
         except ResourceError as error:
             self._tell(old.logical_id, old.physical_id, old.kind, "UPDATE_FAILED", str(error))
             return False
@@ -278,11 +278,6 @@ class Runner:
         stack = self._stack
         stack.status, stack.reason = status, reason
         self._tell(stack.name, stack.stack_id, "AWS::CloudFormation::Stack", status, reason)
-
-
-def _other(source: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
-    """`source` such that everything that `target` may need set again counts as changed."""
-    return {key: value for key, value in source.items() if target.get(key) != value}
 
 
 def outputs(template: Template, resolver: Resolver) -> list[Output]:

@@ -60,7 +60,7 @@ class ChangeSet(msgspec.Struct, kw_only=True):
 
 
 class Stack(msgspec.Struct, kw_only=True):
-    """One stack. `made` is in the order of creation."""
+    """One stack. `made` is in an order in which nothing needs what comes after it."""
 
     stack_id: str
     name: str

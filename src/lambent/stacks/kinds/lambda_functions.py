@@ -152,7 +152,7 @@ def _settle(client: Any, name: str, waiter: str) -> None:
 
     try:
         client.get_waiter(waiter).wait(
-            FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 900}
+            FunctionName=name, WaiterConfig={"Delay": 0.25, "MaxAttempts": 3600}
         )
     except WaiterError as error:
         last: Any = error.last_response

@@ -45,7 +45,7 @@ class Version:
 
         try:
             client.get_waiter("published_version_active").wait(
-                FunctionName=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 900}
+                FunctionName=arn, WaiterConfig={"Delay": 0.25, "MaxAttempts": 3600}
             )
         except WaiterError as error:
             raise ResourceError(str(error.last_response.get("StateReason") or error)) from error
