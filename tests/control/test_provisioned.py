@@ -266,3 +266,12 @@ def test_two_at_once_cannot_both_take_the_rest(world):
         assert sum(isinstance(answer, dict) for answer in done) == 2
 
     world(main)
+
+
+def test_a_function_that_keeps_tenants_apart_has_none(world):
+    async def main(w):
+        await w.create(TenancyConfig={"TenantIsolationMode": "PER_TENANT"}, Publish=True)
+        with pytest.raises(InvalidParameterValue, match="functions with TenancyConfig"):
+            await put(w, "1", 1)
+
+    world(main)

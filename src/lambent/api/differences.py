@@ -16,10 +16,11 @@ _CONFIGURATION: Final = (
 DIFFERENCES: Final[dict[str, str]] = {
     "CreateFunction": (
         f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "
-        "processor is created and says so at invoke"
+        "processor, and a container image, is created and says so at invoke"
     ),
     "GetFunction": "Code.Location is a link to this server, good for ten minutes",
-    "Invoke": "X-Amz-Durable-Execution-Name is refused",
+    "Invoke": "X-Amz-Durable-Execution-Name is refused; container images cannot be run",
+    "InvokeWithResponseStream": "container images cannot be run",
     "ListFunctions": "MasterRegion finds nothing: there are no Lambda@Edge replicas",
     "UpdateFunctionCode": "S3ObjectStorageMode REFERENCE is refused",
     "UpdateFunctionConfiguration": _CONFIGURATION,

@@ -15,7 +15,7 @@ import apsw
 
 from lambent.control.names import LATEST as LATEST_NAME
 from lambent.control.names import Scope, not_found_text, version_number
-from lambent.errors import ResourceNotFound
+from lambent.errors import InvalidParameterValue, ResourceNotFound
 from lambent.store import aliases, functions, versions
 from lambent.store.records import LATEST, Alias, Function, Version
 
@@ -56,6 +56,11 @@ class Bundle:
 
     def without_alias(self, name: str) -> Bundle:
         return replace(self, aliases={n: a for n, a in self.aliases.items() if n != name})
+
+    def refuse_tenants(self, what: str) -> None:
+        """For what does not go with TenancyConfig, which a function has from its creation on."""
+        if self.latest.configuration.tenant_isolation:
+            raise InvalidParameterValue(f"{what} not supported for functions with TenancyConfig.")
 
     def find(self, qualifier: str | None) -> Version:
         """The version that a qualifier means, an alias by its own version; raises AWS's 404."""

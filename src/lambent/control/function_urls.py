@@ -82,6 +82,7 @@ class FunctionUrls:
         def rule(old: Bundle | None) -> tuple[Bundle, dict[str, Any]]:
             if old is None or (qualifier is not None and qualifier not in old.aliases):
                 raise ResourceNotFound("Function does not exist")
+            old.refuse_tenants("Function URLs are")
             arn = scope.arn(name, qualifier)
             if place(qualifier) in old.function.urls:
                 raise ResourceConflict(

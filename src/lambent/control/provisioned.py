@@ -71,6 +71,7 @@ class ProvisionedConcurrency:
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.ProvisionedAnswer]:
             bundle = _existing(scope, name, qualifier, old)
+            bundle.refuse_tenants("Provisioned Concurrency is")
             _check_conflicts(bundle, qualifier)
             self._check_quota(scope, bundle, qualifier, wanted)
             kept = Provisioned(requested=wanted, modified_ms=self._clock.time_ms())
