@@ -165,6 +165,14 @@ class ResourceConflict(AwsError):  # noqa: N818
     code, status = "ResourceConflictException", 409
 
 
+class SnapStartFailure(AwsError):  # noqa: N818
+    code, status = "SnapStartException", 400
+
+
+class SnapStartTimeout(AwsError):  # noqa: N818
+    code, status = "SnapStartTimeoutException", 408
+
+
 class ResourceNotReady(AwsError):  # noqa: N818
     code, status = "ResourceNotReadyException", 502
 

@@ -161,6 +161,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             artifacts=Artifacts(settings.data_dir / "artifacts"),
             listener=TargetListeners(dispatcher, compiler),
             allocator=dispatcher,
+            preparer=dispatcher,
             runtimes=Catalog(settings.runtime_block_policy),
             settings=settings,
             clock=clock,

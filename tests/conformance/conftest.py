@@ -27,6 +27,7 @@ import pytest
 from botocore.config import Config
 from scripts import fetch_interpreters
 
+from lambent.sandbox.choose import probe
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.leftovers import clean
 
@@ -216,6 +217,16 @@ def node_server(tmp_path_factory) -> Iterator[LiveServer]:
     )
     yield live
     assert live.stop() == 0, live.log_file.read_text()
+
+
+@pytest.fixture(scope="session")
+def forks() -> None:
+    """Skips where environments cannot be forked, saying why."""
+    problem = probe()
+    if problem is not None:
+        pytest.skip(f"{problem}; {problem.fix}")
+    if os.uname().machine != "x86_64":
+        pytest.skip("templates are written for x86_64")
 
 
 @pytest.fixture

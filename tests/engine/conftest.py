@@ -29,7 +29,7 @@ from lambent.engine.launcher import Launcher
 from lambent.observe.logs import LogStore
 from lambent.observe.metrics import Metrics
 from lambent.runtimes.launch import Planner
-from lambent.sandbox.choose import choose
+from lambent.sandbox.choose import choose, probe
 from lambent.settings import Settings
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -176,3 +176,13 @@ def engine(tmp_path: Path, runtimes: Path) -> Callable[..., None]:
         assert descriptors() == before
 
     return run
+
+
+@pytest.fixture
+def forks():
+    """Skips where environments cannot be forked, saying why."""
+    problem = probe()
+    if problem is not None:
+        pytest.skip(f"{problem}; {problem.fix}")
+    if os.uname().machine != "x86_64":
+        pytest.skip("templates are written for x86_64")

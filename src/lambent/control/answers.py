@@ -231,6 +231,7 @@ def _snap_start(kept: Configuration, version: Version) -> dict[str, str]:
         kept.snap_start == "PublishedVersions"
         and version.number != LATEST
         and version.state == "Active"
+        and version.state_reason is None
     )
     return {"ApplyOn": kept.snap_start, "OptimizationStatus": "On" if optimized else "Off"}
 

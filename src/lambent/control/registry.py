@@ -16,17 +16,19 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import apsw
+import msgspec
 import structlog
 
 from lambent.clock import Clock
 from lambent.control import runnable, state
 from lambent.control.bundle import Bundle, difference, packages
 from lambent.control.names import Scope, version_name
-from lambent.control.targets import FunctionTargets, TargetListener
+from lambent.control.targets import FunctionTargets, Prepared, Preparer, TargetListener
+from lambent.errors import LambentError
 from lambent.store import aliases, functions, versions
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
-from lambent.store.records import Version
+from lambent.store.records import LATEST, Version
 
 T = TypeVar("T")
 
@@ -54,7 +56,10 @@ class Registry:
         clock: Clock,
         new_id: Callable[[], str],
         state_delay_s: float,
+        preparer: Preparer | None = None,
     ) -> None:
+        """`preparer` makes the snapshots of versions that want one."""
+        self._preparer = preparer
         self._database = database
         self._artifacts = artifacts
         self._listener = listener
@@ -81,7 +86,9 @@ class Registry:
             changes = difference(bundle, settled)
             if changes:
                 await self._database.write(_apply_all(changes))
-            self._swap(Key(settled.scope, settled.function.name), None, settled)
+            key = Key(settled.scope, settled.function.name)
+            self._swap(key, None, settled)
+            self._follow(key, None, settled)
         await self._artifacts.sweep(self._uses)
 
     async def close(self) -> None:
@@ -199,8 +206,18 @@ class Registry:
             version = None if bundle is None else bundle.versions.get(number)
             if bundle is None or version is None or version.revision_id != revision_id:
                 return bundle, None  # deleted, or changed again, meanwhile
-            return bundle.with_version(state.ready(version, bundle.arn, self._new_id())), None
+            if prepared.failed:
+                reasons = (prepared.failed, prepared.code)
+                broken = state.failed(version, bundle.arn, self._new_id(), *reasons)
+                return bundle.with_version(broken), None
+            fit = state.ready(version, bundle.arn, self._new_id())
+            if prepared.standby:
+                # It serves, and its owner reads here why it is not restored from a snapshot.
+                reason = f"Environments are started, not restored: {prepared.standby}"
+                fit = msgspec.structs.replace(fit, state_reason=reason)
+            return bundle.with_version(fit), None
 
+        prepared = await self._prepare(key, number)
         await self._clock.sleep(self._state_delay_s)
         while True:
             try:
@@ -208,6 +225,28 @@ class Registry:
             except apsw.Error as error:
                 log.error("transition.failed", function=key.name, error=str(error))
             await self._clock.sleep(RETRY_S)
+
+    async def _prepare(self, key: Key, number: int) -> Prepared:
+        """The snapshot of a version that wants one."""
+        bundle = self.get(*key)
+        version = None if bundle is None else bundle.versions.get(number)
+        if bundle is None or version is None or not self._wants_snapshot(version):
+            return Prepared()
+        assert self._preparer is not None
+        try:
+            return await self._preparer.prepare(
+                runnable.version_target(bundle, version, self._artifacts.tree)
+            )
+        except LambentError as error:
+            log.error("snapshot.failed", function=bundle.arn, error=str(error))
+            return Prepared(standby=str(error))
+
+    def _wants_snapshot(self, version: Version) -> bool:
+        return (
+            self._preparer is not None
+            and version.number != LATEST
+            and version.configuration.snap_start == "PublishedVersions"
+        )
 
     async def _collect(self, sha256: str) -> None:
         """Delete a package once nothing has referred to it for a while."""
@@ -227,7 +266,7 @@ class Registry:
 
     def _settle(self, bundle: Bundle) -> Bundle:
         for version in list(bundle.versions.values()):
-            if state.in_transition(version):
+            if state.in_transition(version) and not self._wants_snapshot(version):
                 bundle = bundle.with_version(state.ready(version, bundle.arn, self._new_id()))
         return bundle
 

@@ -29,7 +29,7 @@ def targets(
         if version.update_status == "InProgress" and name in served:
             made[name] = served[name]
         else:
-            made[name] = _version(bundle, version, tree)
+            made[name] = version_target(bundle, version, tree)
     return FunctionTargets(
         account=bundle.function.account,
         region=bundle.function.region,
@@ -43,7 +43,8 @@ def targets(
     )
 
 
-def _version(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> VersionTarget:
+def version_target(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> VersionTarget:
+    """One version as the engine runs it."""
     kept = version.configuration
     image = kept.image or ImageConfig()
     return VersionTarget(

@@ -37,7 +37,7 @@ from lambent.control.s3 import S3Source
 from lambent.control.shelf import Shelf
 from lambent.control.source_lookup import SourceLookup
 from lambent.control.tags import Tags, of_shelf
-from lambent.control.targets import Allocator, TargetListener
+from lambent.control.targets import Allocator, Preparer, TargetListener
 from lambent.control.versions import Versions
 from lambent.errors import ResourceNotFound, ServiceException
 from lambent.settings import Settings
@@ -62,12 +62,13 @@ class Control:
         new_id: Callable[[], str] = new_uuid,
         secret: bytes | None = None,
         clients: AwsClients | None = None,
+        preparer: Preparer | None = None,
     ) -> None:
         self._artifacts = artifacts
         self.clients = clients or AwsClients(settings)
         self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
         self._registry = registry = Registry(
-            database, artifacts, listener, clock, new_id, settings.state_delay_s
+            database, artifacts, listener, clock, new_id, settings.state_delay_s, preparer
         )
         code = CodeStore(
             artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20

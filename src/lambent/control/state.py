@@ -91,7 +91,9 @@ def ready(version: Version, arn: str, revision_id: str) -> Version:
     return msgspec.structs.replace(_with_life(version, life), revision_id=revision_id)
 
 
-def failed(version: Version, arn: str, revision_id: str, reason: str) -> Version:
+def failed(
+    version: Version, arn: str, revision_id: str, reason: str, code: str = "InternalError"
+) -> Version:
     """The version when it cannot serve."""
     life = advance(version, Event.FAIL, arn)
     broken = life.state == "Failed"
@@ -100,9 +102,9 @@ def failed(version: Version, arn: str, revision_id: str, reason: str) -> Version
             version,
             life,
             state_reason=reason if broken else None,
-            state_reason_code="InternalError" if broken else None,
+            state_reason_code=code if broken else None,
             update_reason=reason,
-            update_reason_code="InternalError",
+            update_reason_code=code,
         ),
         revision_id=revision_id,
     )

@@ -117,6 +117,23 @@ class TargetListener(Protocol):
     def function_deleted(self, account: str, region: str, name: str) -> None: ...
 
 
+class Prepared(NamedTuple):
+    """What came of making a version's snapshot; all empty when it has one."""
+
+    failed: str = ""
+    """Why it cannot serve at all: its Init fails."""
+    code: str = ""
+    """AWS's StateReasonCode then."""
+    standby: str = ""
+    """Why its environments are started, not restored."""
+
+
+class Preparer(Protocol):
+    """Whoever makes snapshots: the engine."""
+
+    async def prepare(self, target: VersionTarget) -> Prepared: ...
+
+
 class Allocation(NamedTuple):
     """How far the engine has come with the provisioned environments of a version."""
 

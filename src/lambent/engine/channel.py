@@ -71,6 +71,13 @@ class Channel:
             self._unsent = memoryview(frame)[sent:]
             self._loop.add_writer(self._fd, self._writable)
 
+    def tell(self, kind: int, body: bytes) -> None:
+        """One small frame before any invoke."""
+        try:
+            self._socket.send(frames.encode(kind, body))
+        except OSError:
+            return  # the runtime is gone; its exit is reported by the sandbox
+
     def _writable(self) -> None:
         assert self._unsent is not None
         try:

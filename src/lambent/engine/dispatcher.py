@@ -17,13 +17,14 @@ from lambent.control.targets import (
     LATEST,
     Allocation,
     FunctionTargets,
+    Prepared,
     ProvisionedTarget,
     VersionTarget,
 )
-from lambent.engine import lineage, tenants
+from lambent.engine import lineage, snapshot_trial, tenants
 from lambent.engine.admission import Admission, Concurrency, Provisioned
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Initialization, Spawn
+from lambent.engine.environment import Environment, Initialization, Owner, Spawn
 from lambent.engine.host_load import Gauge, HostLoad
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.engine.keep_alive import Arrivals, FixedKeepAlive, KeepAlive
@@ -32,6 +33,7 @@ from lambent.engine.launcher import Launcher
 from lambent.engine.pacing import Pacer
 from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
+from lambent.engine.snapshot import Snapshots
 from lambent.engine.start import Start
 from lambent.errors import LambentError, RecursiveInvocation, TooManyRequests
 from lambent.observe.load import FunctionLoad
@@ -71,6 +73,7 @@ class Dispatcher:
         self._living: set[Environment] = set()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
+        self.snapshots = Snapshots(launcher, spawn)
         self._keeper = Keeper(
             self._pools,
             clock,
@@ -224,6 +227,7 @@ class Dispatcher:
             if target is None or target.generation != pool.target.generation:
                 del route.pools[pool_key]
                 self._retire(pool)
+                self.snapshots.retire(pool.target.arn, pool.target.generation)
             else:
                 pool.target = target
         for version in route.arrivals.keys() - targets.versions.keys():
@@ -244,6 +248,10 @@ class Dispatcher:
         for version in [v for v, own in route.provisioned.items() if not own.limit]:
             del route.provisioned[version]  # calls that run still give their lease back to it
 
+    async def prepare(self, target: VersionTarget) -> Prepared:
+        """Make a version's snapshot, and try it, before the version becomes Active."""
+        return await snapshot_trial.prepare(self.snapshots, self._make_trial, target)
+
     def allocation(self, account: str, region: str, name: str, version: str) -> Allocation:
         """How far the provisioned environments of a version have come."""
         route = self._table.routes.get((account, region, name))
@@ -260,6 +268,8 @@ class Dispatcher:
             self._metrics.forget(route.targets.arn)
             for pool in route.pools.values():
                 self._retire(pool)
+            for target in route.targets.versions.values():
+                self.snapshots.retire(target.arn, target.generation)
 
     # ── environments ─────────────────────────────────────────────────────────────────────────
 
@@ -276,20 +286,42 @@ class Dispatcher:
         return pool
 
     def _make(self, target: VersionTarget, pool: Pool, kind: Initialization) -> Environment:
-        environment = Environment(target, pool, self._launcher, self._metrics, self._spawn, kind)
+        environment = Environment(
+            target, pool, self._launcher, self._metrics, self._spawn, kind, self.snapshots
+        )
         self._living.add(environment)
         self._all_ended.clear()
         self._spawn(self._live(environment, Start(environment, pool)))
         return environment
+
+    def _make_trial(self, target: VersionTarget, owner: Owner) -> Environment:
+        """One that no call waits for: it has no turn to wait for either."""
+        environment = Environment(
+            target, owner, self._launcher, self._metrics, self._spawn, snapshots=self.snapshots
+        )
+        self._living.add(environment)
+        self._all_ended.clear()
+        self._spawn(self._live_alone(environment))
+        return environment
+
+    async def _live_alone(self, environment: Environment) -> None:
+        try:
+            await environment.start()
+            await environment.closed()
+        finally:
+            self._forget(environment)
 
     async def _live(self, environment: Environment, start: Start) -> None:
         """Own an environment from its start until all that it held is given back."""
         try:
             await start.live(self._pacer)
         finally:
-            self._living.discard(environment)
-            if not self._living:
-                self._all_ended.set()
+            self._forget(environment)
+
+    def _forget(self, environment: Environment) -> None:
+        self._living.discard(environment)
+        if not self._living:
+            self._all_ended.set()
 
     def _retire(self, pool: Pool) -> None:
         pool.retire()
@@ -329,6 +361,7 @@ class Dispatcher:
         for environment in list(self._living):
             environment.close()
         await self._all_ended.wait()
+        await self.snapshots.close()
 
 
 def _arn(route: Route, qualifier: str | None) -> str:

@@ -10,9 +10,10 @@ runtime again in the same sandbox, so that `/tmp` survives and memory does not, 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import structlog
 
@@ -28,12 +29,21 @@ from lambent.engine.states import Event, State, advance
 from lambent.engine.streamed_answer import StreamedAnswer
 from lambent.engine.streaming import Flow
 from lambent.engine.verdict import Measured, Verdict, conclude
-from lambent.errors import LambentError, SandboxError, ServiceException
+from lambent.errors import (
+    LambentError,
+    SandboxError,
+    ServiceException,
+    SnapStartFailure,
+    SnapStartTimeout,
+)
 from lambent.observe.metrics import Metrics
 from lambent.observe.report import Report
 from lambent.observe.timelines import Timeline
 from lambent.runtimes.launch import InvalidEntrypoint
-from lambent.sandbox.spec import Exit, Sandbox
+from lambent.sandbox.spec import Exit, ForkingSandbox, Sandbox
+
+if TYPE_CHECKING:
+    from lambent.engine.snapshot import Snapshots, Template
 
 log = structlog.get_logger()
 
@@ -41,11 +51,13 @@ INIT_LIMIT_S = 10.0
 UNHURRIED_INIT_S = 130.0
 """Init ahead of calls may take this long, or as long as the function's time limit if that is more."""
 SHUTDOWN_S = 0.3
+RESTORE_LIMIT_S = 10.0
+"""AWS: a restore and its hooks."""
 """Lambda's Shutdown phase for a runtime without extensions."""
 MEASURE_EVERY_S = 0.05
 """How often the memory of an environment that answers many short calls is looked at."""
 
-Initialization = Literal["on-demand", "provisioned-concurrency"]
+Initialization = Literal["on-demand", "provisioned-concurrency", "snap-start"]
 """What AWS_LAMBDA_INITIALIZATION_TYPE says."""
 ON_DEMAND: Final = "on-demand"
 PROVISIONED: Final = "provisioned-concurrency"
@@ -80,6 +92,7 @@ class Environment:
         metrics: Metrics,
         spawn: Spawn,
         initialization: Initialization = ON_DEMAND,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.target = target
         self.initialization = initialization
@@ -95,6 +108,11 @@ class Environment:
         self._clock = launcher.clock
         self._journal = Journal(target, launcher.logs, launcher.clock)
         self._deadline = Deadline(self._clock, self._deadline_passed)
+        self._snapshots = snapshots if target.snap_start else None
+        self._template: Template | None = None
+        """What it is forked from."""
+        self._restore: tuple[float, int] | None = None
+        """Milliseconds of the restore and those billed; taken by the first invoke after it."""
         self._sandbox: Sandbox | None = None
         self._runtime: Runtime | None = None
         self._call: Call | None = None
@@ -122,9 +140,16 @@ class Environment:
     async def start(self) -> None:
         """Make the sandbox and start Init; the owner hears how it went."""
         try:
-            sandbox = await self._launcher.place(self.target)
+            if self._snapshots is not None:
+                self._template = await self._snapshots.find(self.target)
+            if self._template is None:
+                sandbox = await self._launcher.place(self.target)
+            else:
+                self._template.enter()
+                sandbox = await self._launcher.place(self.target, template=self._template.origin)
             if self.state is State.CLOSED:  # closed while the sandbox was being made
                 await sandbox.close()
+                self._leave_template()
                 return
             self._sandbox = sandbox
             self.state = advance(self.state, Event.START)
@@ -147,16 +172,23 @@ class Environment:
         self._init_started = self._clock.monotonic()
         self._init_document = b""
         self._ready_early = False
-        self._journal.init_started()
-        self._deadline.arm(limit_s)
         try:
-            runtime = await self._launcher.launch(
-                self._sandbox,
-                self.target,
-                self,
-                self._journal.stream_name,
-                self.initialization,
-            )
+            if self._template is not None:
+                self._journal.restore_started()
+                self._deadline.arm(RESTORE_LIMIT_S)
+                runtime = await self._template.launch(
+                    cast(ForkingSandbox, self._sandbox), self, self._journal.stream_name
+                )
+            else:
+                self._journal.init_started()
+                self._deadline.arm(limit_s)
+                runtime = await self._launcher.launch(
+                    self._sandbox,
+                    self.target,
+                    self,
+                    self._journal.stream_name,
+                    self.initialization,
+                )
         except InvalidEntrypoint as error:  # the function's fault, so an outcome
             self._break(Fault(error.error_type, str(error)))
             return
@@ -194,12 +226,25 @@ class Environment:
         self._sandbox.limit_cpu(True)
         self._ready = self._clock.monotonic()
         init_ms = (self._ready - self._init_started) * 1000
+        if self._template is not None:
+            self._restored(init_ms)
+            return
         if self.state is State.RUNNING:  # Init inside an invoke
             self._journal.init_done(init_ms, phase="invoke")
             self._deliver()
             return
         self._journal.init_done(init_ms)
         self._init_ms = init_ms
+        self.used_mb = max(self.used_mb, self._sandbox.memory_mb())
+        self.initialised.set()
+        self._become_idle()
+
+    def _restored(self, restore_ms: float) -> None:
+        assert self._runtime is not None
+        self._journal.restore_done(restore_ms)
+        billed = math.ceil((self._ready - self._runtime.restored_from) * 1000)
+        self._restore = restore_ms, billed
+        assert self._sandbox is not None
         self.used_mb = max(self.used_mb, self._sandbox.memory_mb())
         self.initialised.set()
         self._become_idle()
@@ -313,6 +358,9 @@ class Environment:
             self.used_mb = self._sandbox.memory_mb()
             self._measure_at = now + MEASURE_EVERY_S
         measured = Measured((now - call.started) * 1000, init_ms, self.used_mb)
+        if self._restore is not None:
+            restore, self._restore = self._restore, None
+            measured = Measured(measured.duration_ms, init_ms, self.used_mb, *restore)
         conclude(call, verdict, measured, self)
         self.metrics.timelines.add(
             Timeline(
@@ -368,8 +416,24 @@ class Environment:
     def _init_failed(self, fault: Fault) -> None:
         """Lambda says so in the log, and tries again inside the first invoke."""
         self._deadline.disarm()
+        if self._template is not None:
+            self._restore_failed(fault)
+            return
         self._journal.init_done(self._since_init_ms(), self._init_fault(fault))
         self._spawn(self._end_failed_init())
+
+    def _restore_failed(self, fault: Fault) -> None:
+        """A fork that did not come up; the caller is told, and nothing is tried again."""
+        error: LambentError
+        if fault.status == "timeout":
+            error = SnapStartTimeout(
+                "Lambda couldn't restore the snapshot within the timeout limit."
+            )
+        else:
+            what = self._init_fault(fault).error_type
+            error = SnapStartFailure(f"The afterRestore() runtime hook failed: {what}")
+        self._journal.init_done(self._since_init_ms(), self._init_fault(fault), phase="restore")
+        self._fail_to_start(error)
 
     async def _end_failed_init(self) -> None:
         try:
@@ -493,7 +557,13 @@ class Environment:
             log.error("environment.close_failed", function=self.target.arn, error=str(error))
         finally:
             self._sandbox = self._runtime = None
+            self._leave_template()
             self._ended.set()
+
+    def _leave_template(self) -> None:
+        template, self._template = self._template, None
+        if template is not None:
+            template.leave()
 
     async def closed(self) -> None:
         """Wait until everything that it held is given back."""

@@ -54,6 +54,15 @@ class Journal:
         ):
             self._append(now, line)
 
+    def restore_started(self) -> None:
+        now = self._clock.time_ms()
+        self._append(now, self._lines.restore_start(now))
+
+    def restore_done(self, restore_ms: float) -> None:
+        now = self._clock.time_ms()
+        for line in self._lines.restore_done(now, restore_ms):
+            self._append(now, line)
+
     def started(self, call: Call, now_ms: int) -> None:
         self._tail = call.tail
         invocation = call.invocation

@@ -14,7 +14,7 @@ from typing import Final
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel
-from lambent.engine.credentials import CredentialsSource, IssuedHere
+from lambent.engine.credentials import Credentials, CredentialsSource, IssuedHere
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime import LOG_FD, RUNTIME_API_PORT, LogSink, Runtime, start_process
@@ -26,7 +26,7 @@ from lambent.observe.logs import LogStore
 from lambent.runtimes import processor
 from lambent.runtimes.frames import CHANNEL_FD
 from lambent.runtimes.launch import Facts, LaunchPlan, Planner
-from lambent.sandbox.spec import Egress, Sandbox, SandboxHost, SandboxSpec
+from lambent.sandbox.spec import Egress, Sandbox, SandboxHost, SandboxSpec, Template
 
 PIDS_MAX: Final = 1024
 
@@ -57,10 +57,32 @@ class Launcher:
         self.clock = clock
         self.new_id = new_id
 
-    async def place(self, target: VersionTarget) -> Sandbox:
+    def unforkable(self, target: VersionTarget) -> str:
+        """Why no environment of this version can be forked from another here; empty if it can.
+
+        Blocking: lays out the interpreter on first use.
+        """
+        if self._host.kind != "namespaces":
+            return "this machine's sandbox does not isolate"
+        if self._egress == "host":
+            return "environments that share the host's network cannot be forked"
+        if target.runtime is None or not target.runtime.startswith("python"):
+            return f"the runtime {target.runtime or 'of the image'} cannot be forked"
+        if target.max_concurrency:
+            return "its environments take several invokes at once"
+        if target.environment.get("AWS_LAMBDA_EXEC_WRAPPER"):
+            return "its AWS_LAMBDA_EXEC_WRAPPER starts the runtime"
+        processor.check(target)
+        self._planner.ground(target)
+        return ""
+
+    async def credentials(self, target: VersionTarget) -> Credentials:
+        return await self._credentials.issue(target)
+
+    async def place(self, target: VersionTarget, *, template: Template | None = None) -> Sandbox:
         """A sandbox for one environment; raises `SandboxError` or `InvalidRuntime`.
 
-        Where an environment takes several invokes at once, a seat in one that several share.
+        `template`: what it will be forked from. Where an environment takes several invokes at once, a seat in one that several share.
         """
         processor.check(target)
         if target.image_uri:
@@ -71,10 +93,12 @@ class Launcher:
         ground = await asyncio.to_thread(self._planner.ground, target)
         if target.max_concurrency:
             return await self._shared.seat(target, ground.transport)
-        return await self.create(target)
+        return await self.create(target, template=template)
 
-    async def create(self, target: VersionTarget) -> Sandbox:
-        """A whole sandbox of its own."""
+    async def create(
+        self, target: VersionTarget, *, forkable: bool = False, template: Template | None = None
+    ) -> Sandbox:
+        """A whole sandbox of its own; `forkable` for what others are forked from."""
         ground = self._planner.ground(target)
         return await self._host.create(
             SandboxSpec(
@@ -90,7 +114,11 @@ class Launcher:
                 ephemeral_mb=target.ephemeral_mb,
                 pids_max=PIDS_MAX + target.max_concurrency * 2,
                 egress=self._egress,
-                ports=(RUNTIME_API_PORT,) if ground.transport == "http" else (),
+                ports=(RUNTIME_API_PORT,)
+                if ground.transport == "http" or forkable or template
+                else (),
+                forkable=forkable,
+                template=template,
             )
         )
 
@@ -146,3 +174,19 @@ class Launcher:
             ),
         )
         return plan, credentials.lifetime_s
+
+    def plan_template(
+        self, target: VersionTarget, log_stream: str, credentials_url: str, credentials_token: str
+    ) -> LaunchPlan:
+        """How a snapshot's template is started: without credentials, which it can fetch."""
+        return self._planner.plan(
+            target,
+            Facts(
+                log_stream=log_stream,
+                credentials_url=credentials_url,
+                credentials_token=credentials_token,
+                endpoint_url=self._aws_endpoint_url,
+                log_fd=LOG_FD,
+                initialization_type="snap-start",
+            ),
+        )

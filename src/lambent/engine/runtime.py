@@ -43,6 +43,10 @@ class Pipe(Protocol):
     def close(self) -> None: ...
 
 
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Runtime:
     """One runtime process with what connects us to it."""
@@ -52,9 +56,15 @@ class Runtime:
     pipe: Pipe
     lifetime_s: float | None = None
     """Until its credentials end; None when they do not."""
+    endpoint: Closable | None = None
+    """Where a fork of a snapshot fetches its credentials."""
+    restored_from: float = 0.0
+    """When such a fork was let go; monotonic seconds."""
 
     async def close(self) -> None:
         """Cut the connections; the process is ended by its sandbox."""
+        if self.endpoint is not None:
+            await self.endpoint.close()
         await self.transport.close()
         self.pipe.close()
 

@@ -38,6 +38,9 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     init_ms: float | None
     """Only when it was the first after Init."""
     used_mb: int
+    restore_ms: float | None = None
+    """Instead, when it was the first after a restore; `billed_restore_ms` of it is billed."""
+    billed_restore_ms: int | None = None
 
 
 class Witness(Protocol):
@@ -63,6 +66,8 @@ def conclude(
     """The caller's answer; END and REPORT; the metrics."""
     duration_ms, init_ms, used_mb = measured.duration_ms, measured.init_ms, measured.used_mb
     billed = billed_ms(duration_ms, init_ms)
+    if measured.billed_restore_ms is not None:
+        billed += measured.billed_restore_ms
     target, payload, error = environment.target, verdict.payload, verdict.function_error
     report = Report(
         request_id=call.invocation.request_id,
@@ -71,6 +76,8 @@ def conclude(
         memory_mb=target.memory_mb,
         used_mb=used_mb,
         init_ms=init_ms,
+        restore_ms=measured.restore_ms,
+        billed_restore_ms=measured.billed_restore_ms,
         status=verdict.status,
         error_type=verdict.error_type,
         trace=call.trace,

@@ -87,6 +87,25 @@ class JsonPlatformLines:
             events.append(_event(time_ms, "initReport", record))
         return events
 
+    def restore_start(self, time_ms: int) -> bytes | None:
+        if not self._info:
+            return None
+        record = {
+            "runtimeVersion": self._runtime_version,
+            "runtimeVersionArn": self._runtime_version_arn,
+            "functionName": self._function,
+            "functionVersion": self._version,
+        }
+        return _event(time_ms, "restoreStart", record)
+
+    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:
+        if not self._info:
+            return []
+        record: dict[str, object] = {"status": "success"}
+        events = [_event(time_ms, "restoreRuntimeDone", record)] if self._debug else []
+        record["metrics"] = {"durationMs": round(restore_ms, 3)}
+        return [*events, _event(time_ms, "restoreReport", record)]
+
     def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:
         if not self._info:
             return None

@@ -40,6 +40,10 @@ class PlatformLines(Protocol):
         """
         ...
 
+    def restore_start(self, time_ms: int) -> bytes | None: ...
+
+    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]: ...
+
     def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None: ...
 
     def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None: ...
@@ -96,6 +100,13 @@ class TextPlatformLines:
         if status == "error" and error_type:
             line += f"\tError Type: {one_word(error_type)}"
         return [line.encode()]
+
+    def restore_start(self, time_ms: int) -> bytes | None:  # noqa: ARG002
+        line = self._init_start
+        return None if line is None else line.replace(b"INIT_START", b"RESTORE_START", 1)
+
+    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:  # noqa: ARG002
+        return [f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms".encode()]
 
     def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:  # noqa: ARG002
         return b"START RequestId: " + request_id.encode() + self._start_tail

@@ -14,6 +14,18 @@ ENTRIES: Final = (
         "Send what the message asks for.",
     ),
     Entry(
+        "SnapStartException",
+        "400: an environment could not be restored from its version's snapshot.",
+        "A function that was registered with `register_after_restore` failed, or the process ended.",
+        "The environment's log has the reason; mend the hook and publish again.",
+    ),
+    Entry(
+        "SnapStartTimeoutException",
+        "408: a restore took longer than the ten seconds that it may.",
+        "What runs after a restore waits for something, often a network that the sandbox has not.",
+        "Do less in `register_after_restore`, or later, in the handler.",
+    ),
+    Entry(
         "SerializationException",
         "400: the body cannot be read.",
         "It is not JSON, or a value has the wrong type.",

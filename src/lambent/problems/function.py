@@ -28,6 +28,18 @@ ENTRIES: Final = (
         "The message has the status or the signal; run the handler by itself to see more.",
     ),
     Entry(
+        "Runtime.BeforeSnapshotError",
+        "A function that was registered with `register_before_snapshot` failed.",
+        "It raised an exception while the version's snapshot was made; the version is Failed.",
+        "The version's StateReason has the exception; mend the hook and publish again.",
+    ),
+    Entry(
+        "Runtime.AfterRestoreError",
+        "A function that was registered with `register_after_restore` failed.",
+        "It raised an exception while an environment was restored, often for want of a network.",
+        "The environment's log has the exception; mend the hook and publish again.",
+    ),
+    Entry(
         "Runtime.InvalidEntrypoint",
         "The runtime could not be started.",
         "A custom runtime without an executable `bootstrap`, or one for another processor.",

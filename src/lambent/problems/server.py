@@ -102,6 +102,25 @@ ENTRIES: Final = (
         "The `fix` line names the command. `lambent up --sandbox process` runs without isolation.",
     ),
     Entry(
+        "SNAPSHOT_GONE",
+        "The snapshot of a version ended while an environment was being restored from it.",
+        "Its template process was killed, its version was replaced or deleted at that moment, or the "
+        "kernel ran out of memory.",
+        "Invoke again: the snapshot is made anew. If it repeats, the server's log says what ended it.",
+    ),
+    Entry(
+        "SNAPSHOT_FORK_FAILED",
+        "An environment could not be restored from its version's snapshot.",
+        "The machine refused a process or memory; the message has the kernel's reason.",
+        "Free memory or processes. `lambent doctor` shows the limits.",
+    ),
+    Entry(
+        "SANDBOX_UNSAFE",
+        "A restored environment was not confined as it must be, and was ended.",
+        "Code that the function ran in Init tampered with the runtime's own modules.",
+        "Take that out of the function, or publish it without SnapStart.",
+    ),
+    Entry(
         "SANDBOX_GONE",
         "The sandbox ended while it was needed.",
         "Its first process was killed, or the spawner was; both come back with the next call.",

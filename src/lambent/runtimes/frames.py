@@ -12,8 +12,16 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
       FORK     worker's number (4 bytes, big-endian), its log stream; two descriptors travel with
                it, the worker's end of its own channel and of its log pipe
       SIGNAL   worker's number and a signal's, 4 bytes each
+    server → a snapshot's template, over datagrams, and its forks
+      SEAL     first of all: the highest capability (1 byte), the final seccomp filter
+      BEAR     fork into a place: the kinds of its namespaces (4 bytes each); with them travel their
+               descriptors, a channel's end and a log pipe's end
+      RESTORE  to the fork, on its own channel: environment variables (a JSON object)
     runtime → server
-      READY        Init is over, the handler is loaded; empty body
+      FORKED       a template has forked: its pid in the template's namespace (4 bytes), with a pidfd
+      FORK_FAILED  it could not: why
+      READY        Init is over, the handler is loaded; empty body (a template's is a JSON object:
+                   what it found that cannot be forked)
       INIT_ERROR   Init failed: the error document (JSON); the runtime then exits with status 1
       RESPONSE     the handler's return value as JSON
       ERROR        the handler failed: the error document (JSON)
@@ -41,6 +49,9 @@ CHANNEL_FD: Final = 3
 INVOKE: Final = 1
 FORK: Final = 2
 SIGNAL: Final = 3
+RESTORE: Final = 4
+SEAL: Final = 5
+BEAR: Final = 6
 READY: Final = 16
 INIT_ERROR: Final = 17
 RESPONSE: Final = 18
@@ -50,6 +61,8 @@ CHUNK: Final = 21
 STREAM_END: Final = 22
 FATAL: Final = 23
 EXITED: Final = 24
+FORKED: Final = 25
+FORK_FAILED: Final = 26
 
 CHUNK_BYTES: Final = 65_536
 """A runtime cuts what it streams into parts of this size; the server stops reading the channel while
@@ -58,6 +71,11 @@ the client of a stream is slow, so this and the socket's buffer bound what is un
 LOG_MAGIC: Final = b"\xa5\x5a\x00\x03"
 
 _PREFIX = struct.Struct(">IBH")
+
+
+def encode(kind: int, body: bytes) -> bytes:
+    """Any other frame."""
+    return (len(body) + 1).to_bytes(4, "big") + bytes((kind,)) + body
 
 
 def encode_invoke(header: bytes, payload: bytes) -> bytes:

@@ -41,6 +41,9 @@ class Facts:
     log_fd: int = 4
     """The descriptor of framed log records (`_LAMBDA_TELEMETRY_LOG_FD`)."""
     initialization_type: str = "on-demand"
+    credentials_url: str = ""
+    """Where SDKs fetch credentials, and with which token, instead of finding them here."""
+    credentials_token: str = ""
     endpoint_url: str | None = None
     """Where functions find AWS services, if not at AWS."""
 
@@ -156,6 +159,11 @@ def _log_settings(target: VersionTarget) -> Mapping[str, str]:
 
 
 def _credentials(facts: Facts) -> Mapping[str, str]:
+    if facts.credentials_url:
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": facts.credentials_url,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": facts.credentials_token,
+        }
     if not facts.access_key_id:
         return {}
     return {

@@ -26,6 +26,9 @@ MB = 1024 * 1024
 MB_PER_CORE = 1769
 """AWS: "at 1,769 MB, a function has the equivalent of one vCPU"."""
 KILL_ROUNDS = 50
+LEAST_OWN_MB = 32
+"""Whatever a template has taken, a fork of it can write this much."""
+NO_LIMIT = 1 << 60
 
 
 class Cgroup:
@@ -43,6 +46,7 @@ class Cgroup:
         "_memory",
         "_most_bytes",
         "_pids",
+        "_shared_bytes",
         "_tmpfs",
         "_tree",
         "_unified",
@@ -66,6 +70,7 @@ class Cgroup:
         self._frozen = False
         self._most_bytes = 0
         self._limit_bytes = 0
+        self._shared_bytes = 0
         self._cores = 1.0
         self._tmpfs = False
         self._closed = False
@@ -84,12 +89,22 @@ class Cgroup:
     def frozen(self) -> bool:
         return self._frozen
 
-    def limit_memory(self, memory_mb: int, *, tmpfs_mb: int = 0) -> None:
-        """Set or change the limit. `tmpfs_mb`: a /tmp on tmpfs, whose pages the kernel counts."""
+    def limit_memory(self, memory_mb: int, *, tmpfs_mb: int = 0, shared_mb: int = 0) -> None:
+        """Set or change the limit. `tmpfs_mb`: a /tmp on tmpfs, whose pages the kernel counts.
+
+        `shared_mb`: what a fork shares with its template: the kernel does not count it here, so the
+        limit is that much lower, and what is reported that much higher.
+        """
+        shared_mb = min(shared_mb, memory_mb - LEAST_OWN_MB)
+        self._shared_bytes = shared_mb * MB
         self._cores = memory_mb / MB_PER_CORE
         self._tmpfs = tmpfs_mb > 0
         self._limit_bytes = memory_mb * MB
-        self._memory.limit((memory_mb + tmpfs_mb) * MB)
+        self._memory.limit((memory_mb - shared_mb + tmpfs_mb) * MB)
+
+    def lift_memory(self) -> None:
+        """No limit from now on: a template pays for the page tables of all its forks."""
+        self._memory.limit(NO_LIMIT)
 
     def add(self, pid: int, *, cloned: bool = False) -> None:
         """Move a process (host pid) here, before it forks or allocates.
@@ -125,7 +140,7 @@ class Cgroup:
 
     def memory_mb(self) -> int:
         """Most memory that was seen at any call, rounded up; read it at least after each invoke."""
-        used = self._memory.used_bytes(shmem=not self._tmpfs)
+        used = self._memory.used_bytes(shmem=not self._tmpfs) + self._shared_bytes
         self._most_bytes = max(self._most_bytes, used)
         return math.ceil(self._most_bytes / MB)
 

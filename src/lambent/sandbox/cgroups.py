@@ -82,8 +82,11 @@ class Cgroups:
         *,
         tmpfs_mb: int = 0,
         reserved_mb: int = 0,
+        shared_mb: int = 0,
     ) -> Cgroup:
         """A group with its limits set and the CPU free; raises `SandboxError` if it exists.
+
+        `shared_mb`: of its memory, what it has in common with the template it is forked from.
 
         `tmpfs_mb`: the size of a /tmp on tmpfs, which must not count as the function's memory.
         `reserved_mb`: mapped and never filled, which only a stand-in for the controller would count.
@@ -98,7 +101,7 @@ class Cgroups:
                 folder.mkdir()
                 made.append(folder)
             group = self._compose(group_id, groups, reserved_mb << 20)
-            group.limit_memory(memory_mb, tmpfs_mb=tmpfs_mb)
+            group.limit_memory(memory_mb, tmpfs_mb=tmpfs_mb, shared_mb=shared_mb)
             group.limit_pids(pids_max)
         except OSError as error:
             for path in made:

@@ -172,6 +172,7 @@ class NamespaceHost:
                 spec.pids_max + 1,  # pid 1 is ours
                 tmpfs_mb=0 if disk else spec.ephemeral_mb,
                 reserved_mb=spec.reserved_mb,
+                shared_mb=spec.template.shared_mb if spec.template else 0,
             )
             if spec.background:
                 group.give_way()
@@ -196,6 +197,9 @@ class NamespaceHost:
             opt = await loop.run_in_executor(self._threads, layers.merged, spec.layer_dirs, folder)
             spec = replace(spec, layer_dirs=(opt,))
         fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
+        if spec.template is not None:
+            assert isinstance(spec.template.sandbox, NamespaceSandbox)
+            fds += spec.template.sandbox.spaces[:2]
         fields = create_fields(spec, pair, has_disk=disk is not None)
         sandbox.pid1 = await link.create(fields, fds)
         # With a copy of ours open, the end of a pid 1 that has not said anything would go unseen.

@@ -20,6 +20,7 @@ _syscall.restype = ctypes.c_long
 
 _NUMBERS: Final[dict[str, tuple[int, int]]] = {
     "clone": (56, 220),
+    "setns": (308, 268),
     "pivot_root": (155, 41),
     "capset": (126, 91),
     "seccomp": (317, 277),
@@ -36,6 +37,7 @@ CLONE_NEWIPC: Final = 0x0800_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWPID: Final = 0x2000_0000
 CLONE_NEWNET: Final = 0x4000_0000
+CLONE_PARENT: Final = 0x0000_8000
 
 MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
@@ -127,6 +129,11 @@ def restrict_mount(tree: int, path: str, attributes: int) -> None:
 def unshare(flags: int) -> None:
     if _libc.unshare(ctypes.c_int(flags)) != 0:
         _raise("unshare")
+
+
+def setns(fd: int, kind: int) -> None:
+    """Step into the namespace that `fd` names, which must be of `kind` (CLONE_NEW…)."""
+    _call("setns", "setns", fd, kind)
 
 
 def sethostname(name: str) -> None:

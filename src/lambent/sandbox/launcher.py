@@ -35,6 +35,10 @@ class Plan(NamedTuple):
     limits: list[tuple[int, int]]
     """Resource limits of each process, by `resource`'s numbers."""
     trees: list[filesystem.Tree]
+    template: bool = False
+    """Its process will be forked into other places."""
+    fork: bool = False
+    """It is such a place: what runs here is forked from a template."""
 
 
 def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
@@ -56,16 +60,19 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         step = "build the root"
         filesystem.enter(plan.trees, tmp_mb=plan.tmp_mb)
         step = "drop privileges"
-        keep_nothing({control.fileno(), *(sock.fileno() for sock in listeners)})
+        spaces = namespaces.own(network=plan.own_network) if plan.template or plan.fork else []
+        keep_nothing({control.fileno(), *spaces, *(sock.fileno() for sock in listeners)})
         signals = kernel.signalfd((SIGCHLD,))
-        _drop(privileged=plan.privileged)
+        _drop(privileged=plan.privileged, template=plan.template)
     except OSError as error:
         _say(
             control,
             wire.encode(wire.FAILED, error.errno or 0, step.encode() + b": " + wire.reason(error)),
         )
         os._exit(1)
-    _say(control, wire.encode(wire.READY), [sock.fileno() for sock in listeners])
+    _say(control, wire.encode(wire.READY), [*(sock.fileno() for sock in listeners), *spaces])
+    for fd in spaces:
+        os.close(fd)
     for sock in listeners:
         sock.close()
     try:
@@ -74,7 +81,7 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         os._exit(0)
 
 
-def _drop(*, privileged: bool) -> None:
+def _drop(*, privileged: bool, template: bool) -> None:
     """As root pid 1 keeps what it needs to switch to the function's user and to kill it."""
     keep = 0
     if privileged:
@@ -82,10 +89,11 @@ def _drop(*, privileged: bool) -> None:
             keep |= 1 << capability
     namespaces.renounce(keep)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    kernel.install_filter(FILTER)
+    kernel.install_filter(TEMPLATE_FILTER if template else FILTER)
 
 
 FILTER: Final = kernel.Filter(seccomp.build())
+TEMPLATE_FILTER: Final = kernel.Filter(seccomp.build(template=True))
 
 
 class Init:
@@ -156,6 +164,8 @@ class Init:
         number = self._started.pop(pid, None)
         if number is not None:
             _say(self._control, wire.encode(wire.EXITED, number, status))
+        elif self._plan.template:
+            _say(self._control, wire.encode(wire.ORPHANED, pid, status))
 
     def _kill_all(self) -> None:
         """Everything in this pid namespace but pid 1; blocks until all are reaped."""

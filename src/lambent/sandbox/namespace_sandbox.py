@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Final
 
 from lambent.errors import SandboxError
-from lambent.sandbox import wire
+from lambent.sandbox import forks, wire
 from lambent.sandbox.addresses import Addresses
 from lambent.sandbox.cgroup import Cgroup
+from lambent.sandbox.forks import Forks
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.spawner_link import END_S, SpawnerLink, refusal
-from lambent.sandbox.spec import Exit, ProcessSpec
+from lambent.sandbox.spec import Exit, ProcessSpec, Sandbox
 
 KILLED_BY_KERNEL: Final = 9
 
@@ -86,6 +88,10 @@ class NamespaceSandbox:
         self._kills: dict[bytes, asyncio.Future[None]] = {}
         self._listeners: dict[int, socket.socket] = {}
         self._addresses = Addresses()
+        self.spaces: list[int] = []
+        """A template's or a fork's namespaces, opened, in the order of `namespaces.SPACES`."""
+        self._forks = Forks()
+        self._adopted: set[NamespaceProcess] = set()
         self._oom_seen = 0
         self._closing: asyncio.Task[None] | None = None
         self.pid1 = 0
@@ -107,6 +113,7 @@ class NamespaceSandbox:
         return self._messenger.open
 
     def take_listeners(self, ports: tuple[int, ...], fds: list[int]) -> None:
+        fds, self.spaces = fds[: len(ports)], fds[len(ports) :]
         for port, fd in zip(ports, fds, strict=True):
             sock = socket.socket(fileno=fd)
             sock.setblocking(False)
@@ -136,6 +143,41 @@ class NamespaceSandbox:
         await asyncio.shield(started.started)
         return started
 
+    async def adopt(self, pidfd: int, pid: int, template: Sandbox) -> NamespaceProcess:
+        """Take a process that was forked from `template` into this place, and limit it.
+
+        `pid` is its number in the template's namespace, where its end will be told; whoever owns
+        `pidfd` keeps it. Raises `SandboxError` if it is not what it should be: it runs no code of
+        the function until its caller lets it.
+        """
+        assert isinstance(template, NamespaceSandbox)
+        host_pid = forks.host_pid(pidfd)
+        forks.check(host_pid, self.spaces)
+        process = NamespaceProcess(self._loop)
+        process.start_seen(host_pid)
+        self._adopted.add(process)
+        process.exited.add_done_callback(lambda _: self._adopted.discard(process))
+        template.watch(pid, self, process)
+        await self._loop.run_in_executor(None, self._enlist, host_pid)
+        return process
+
+    def _enlist(self, host_pid: int) -> None:
+        with suppress(ProcessLookupError):  # its end is told to whoever waits for it
+            self.group.add(host_pid)
+        if self._function_ids is not None:
+            _offer_to_the_oom_killer(host_pid)
+
+    def watch(self, pid: int, place: NamespaceSandbox, process: NamespaceProcess) -> None:
+        """Hand on the end of a process here that lives in another place."""
+        self._forks.expect(pid, lambda status: place.fork_ended(process, status))
+
+    def fork_ended(self, process: NamespaceProcess, status: int) -> None:
+        process.end_seen(self._exit(status))
+
+    def settle(self) -> None:
+        """It is a template now, that only forks."""
+        self.group.lift_memory()
+
     async def kill(self) -> None:
         if not self.alive:
             return
@@ -147,6 +189,8 @@ class NamespaceSandbox:
         try:
             async with asyncio.timeout(END_S):
                 await done
+                for process in tuple(self._adopted):  # their ends are told by their template
+                    await asyncio.shield(process.exited)
         except TimeoutError:
             raise SandboxError(
                 f"the processes of environment {self._id} did not end", code="SANDBOX_STUCK"
@@ -156,6 +200,9 @@ class NamespaceSandbox:
         if self.alive:
             self.thaw()
             self._messenger.send(wire.encode(wire.TERMINATE))
+            for process in self._adopted:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGTERM)
 
     def limit_cpu(self, limited: bool) -> None:  # noqa: FBT001  the protocol's own form
         self.group.limit_cpu(limited)
@@ -187,6 +234,9 @@ class NamespaceSandbox:
             self._on_gone()
         for sock in self._listeners.values():
             sock.close()
+        for fd in self.spaces:
+            os.close(fd)
+        self.spaces = []
         await self._loop.run_in_executor(None, self._release, self)
 
     def _let_it_end(self) -> None:
@@ -203,6 +253,8 @@ class NamespaceSandbox:
                 process.start_seen(message.pid)
         elif message.kind == wire.EXITED:
             self._end(message.fields[0], int(message.fields[1]))
+        elif message.kind == wire.ORPHANED:
+            self._forks.ended(int(message.fields[0]), int(message.fields[1]))
         elif message.kind == wire.KILLED:
             done = self._kills.pop(message.fields[0], None)
             if done is not None and not done.done():
@@ -215,13 +267,14 @@ class NamespaceSandbox:
 
     def _end(self, number: bytes, status: int) -> None:
         process = self._processes.pop(number, None)
-        if process is None:
-            return
+        if process is not None:
+            process.end_seen(self._exit(status))
+
+    def _exit(self, status: int) -> Exit:
         oom = self._ran_out_of_memory()
         if os.WIFSIGNALED(status):
-            process.end_seen(Exit(None, os.WTERMSIG(status), oom))
-        else:
-            process.end_seen(Exit(os.WEXITSTATUS(status), None, oom))
+            return Exit(None, os.WTERMSIG(status), oom)
+        return Exit(os.WEXITSTATUS(status), None, oom)
 
     def _ran_out_of_memory(self) -> bool:
         kills = self.group.oom_kills()
@@ -240,6 +293,9 @@ class NamespaceSandbox:
             for process in self._processes.values():
                 process.end_seen(end)
             self._processes.clear()
+        for process in tuple(self._adopted):
+            process.end_seen(Exit(None, KILLED_BY_KERNEL, self._ran_out_of_memory()))
+        self._forks.lost()
         for done in self._kills.values():
             if not done.done():
                 done.set_result(None)

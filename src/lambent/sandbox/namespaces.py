@@ -30,6 +30,12 @@ ALONE: Final = (
     | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET
 )  # fmt: skip
 
+SPACES: Final = (
+    ("user", kernel.CLONE_NEWUSER), ("pid", kernel.CLONE_NEWPID), ("mnt", kernel.CLONE_NEWNS),
+    ("ipc", kernel.CLONE_NEWIPC), ("uts", kernel.CLONE_NEWUTS), ("net", kernel.CLONE_NEWNET),
+)  # fmt: skip
+"""Names in /proc/PID/ns; the user namespace first, whose powers open the others."""
+
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN = 5, 6, 7, 21
 # noroot, no_setuid_fixup locked off, keep_caps locked off, no_cap_ambient_raise; each locked.
 SECUREBITS: Final = 0b1110_1011
@@ -60,6 +66,19 @@ def ids_of_pair(pid1: int) -> Ids:
 def ids_of_user(uid: int, gid: int) -> Ids:
     """Without root: everything is the server's own user."""
     return Ids(b"%d %d 1\n" % (UID, uid), b"%d %d 1\n" % (GID, gid), UID, GID)
+
+
+def ids_of_fork(pair: Ids) -> Ids:
+    """Within a template's user namespace: the same ids as there."""
+    if pair.pid1_uid:
+        return Ids(b"%d %d 1\n" % (UID, UID), b"%d %d 1\n" % (GID, GID), UID, GID)
+    return Ids(b"0 0 1\n%d %d 1\n" % (UID, UID), b"0 0 1\n%d %d 1\n" % (GID, GID), 0, 0)
+
+
+def own(*, network: bool) -> list[int]:
+    """Our namespaces, opened, in the order of `SPACES`; the network's only if it is our own."""
+    names = SPACES if network else SPACES[:-1]
+    return [os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name, _ in names]
 
 
 def host_ids() -> tuple[int, int] | None:

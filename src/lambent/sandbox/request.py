@@ -39,6 +39,7 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
             for mount in spec.mounts
             for part in (os.fsencode(mount.source), os.fsencode(mount.name))
         ),
+        wire.FORK if spec.template else wire.TEMPLATE if spec.forkable else wire.PLAIN,
     ]
 
 

@@ -15,7 +15,7 @@ import select
 import sys
 from typing import Final, NoReturn
 
-from lambent.sandbox import filesystem, kernel, launcher, namespaces, wire
+from lambent.sandbox import filesystem, kernel, launcher, namespaces, nested, wire
 
 GO: Final = b"1"
 
@@ -103,7 +103,7 @@ class Spawner:
         trees: list[filesystem.Tree] = []
         try:
             control, plan, flags = self._plan(message, trees)
-            pid = self._clone(control, plan, flags)
+            pid = self._clone(control, plan, flags, message.fds)
         except OSError as error:
             reply = wire.encode(wire.REFUSED, number, error.errno or 0, wire.reason(error))
         else:
@@ -116,7 +116,9 @@ class Spawner:
         self, message: wire.Message, trees: list[filesystem.Tree]
     ) -> tuple[int, launcher.Plan, int]:
         """Fields and descriptors of CREATE, as `request` packs them."""
-        (_, pair, network, ports, tmp_mb, limits, folders, layers, disk, mounts) = message.fields
+        (_, pair, network, ports, tmp_mb, limits, folders, layers, disk, mounts, role) = (
+            message.fields
+        )
         fds = list(message.fds)
         control = fds.pop(0)
         pairs = [os.fsdecode(item) for item in wire.split(folders)]
@@ -132,21 +134,36 @@ class Spawner:
             ids = namespaces.ids_of_pair(int(pair))
         else:
             ids = namespaces.ids_of_user(os.geteuid(), os.getegid())
+        fork = int(role) == wire.FORK
         plan = launcher.Plan(
-            ids=ids,
+            ids=namespaces.ids_of_fork(ids) if fork else ids,
             privileged=self._privileged,
             own_network=own_network,
             ports=[int(port) for port in wire.split(ports)],
             tmp_mb=0 if tmp_trees else int(tmp_mb),
             limits=list(zip(numbers[::2], numbers[1::2], strict=True)),
             trees=trees + tmp_trees,
+            template=int(role) == wire.TEMPLATE,
+            fork=fork,
         )
         flags = namespaces.ALONE if own_network else namespaces.ALONE & ~kernel.CLONE_NEWNET
         return control, plan, flags
 
-    def _clone(self, control: int, plan: launcher.Plan, flags: int) -> int:
+    def _clone(self, control: int, plan: launcher.Plan, flags: int, fds: list[int]) -> int:
+        """`fds`: of the whole message; the last two of a fork's are its template's namespaces."""
         wait_fd, go_fd = os.pipe()
         try:
+            if plan.fork:
+                pid = nested.clone(
+                    (fds[-2], fds[-1]),
+                    flags,
+                    plan.ids,
+                    lambda: os.write(go_fd, GO),
+                    lambda: self._become_pid1(control, wait_fd, go_fd, plan),
+                    privileged=self._privileged,
+                )
+                self._children.add(pid)
+                return pid
             pid = kernel.clone(flags)
             if pid == 0:
                 self._become_pid1(control, wait_fd, go_fd, plan)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -23,6 +23,15 @@ class Mount:
 
     source: Path
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The sandbox that a template lives in, as a place for its fork needs to know it."""
+
+    sandbox: Sandbox
+    shared_mb: int = 0
+    """Memory that a fork has in common with it, and that counts as the fork's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,10 @@ class SandboxSpec:
     egress: Egress = "none"
     ports: tuple[int, ...] = ()
     """TCP ports to listen on at 127.0.0.1 inside; the listening sockets come back in `listeners`."""
+    forkable: bool = False
+    """It will hold a template: a process that environments are forked from."""
+    template: Template | None = None
+    """What runs here is forked from this template, and starts below its namespaces."""
     background: bool = False
     """Its processes run when no other environment wants the processor, where that can be had."""
 
@@ -131,6 +144,23 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """Kill everything and give back namespaces, mounts, loop device, cgroup, files."""
+        ...
+
+
+class ForkingSandbox(Sandbox, Protocol):
+    """A sandbox of the `namespaces` kind, made `forkable` or for a fork of a `template`."""
+
+    @property
+    def spaces(self) -> Sequence[int]:
+        """Its namespaces, opened, in the order of `namespaces.SPACES`."""
+        ...
+
+    def settle(self) -> None:
+        """Init is over: what runs here only forks from now on, and pays for that."""
+        ...
+
+    async def adopt(self, pidfd: int, pid: int, template: Sandbox) -> Process:
+        """Take in a process that was forked from `template`, where it is `pid`."""
         ...
 
 

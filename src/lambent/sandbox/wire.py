@@ -20,6 +20,10 @@ _LENGTH: Final = struct.Struct("<I")
 _CREDENTIALS: Final = struct.Struct("iII")
 MSG_CMSG_CLOEXEC: Final = 0x4000_0000
 
+# What a sandbox is for, in CREATE.
+PLAIN: Final = 0
+TEMPLATE: Final = 1
+FORK: Final = 2
 # Server → spawner.
 CREATE: Final = 1
 END: Final = 2
@@ -38,6 +42,8 @@ FAILED: Final = 21
 STARTED: Final = 22
 EXITED: Final = 23
 KILLED: Final = 24
+ORPHANED: Final = 25
+"""Something that pid 1 did not start itself has ended here: its pid inside, its status."""
 
 
 class Message(NamedTuple):

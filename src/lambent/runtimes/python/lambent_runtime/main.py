@@ -59,6 +59,7 @@ def prepare() -> None:
     os.set_inheritable(STATE.channel_fd, False)
     os.set_blocking(STATE.channel_fd, True)
     STATE.pid = os.getpid()
+    STATE.template = bool(os.environ.pop("_LAMBENT_TEMPLATE", ""))
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is not replaced yet
     _set_path()
@@ -136,7 +137,14 @@ def init():
         send(channel.INIT_ERROR, document)
         return None
     flush()
-    send(channel.READY, b"")
+    if STATE.template:
+        from . import template
+
+        if not template.run():
+            return None
+        _signal.signal(forks.SIGTERM, _on_sigterm)
+    else:
+        send(channel.READY, b"")
     return handler
 
 

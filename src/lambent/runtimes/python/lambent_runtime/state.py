@@ -21,6 +21,8 @@ class State:
     forks = False
     """Init once, then fork the processes that serve."""
     pid = 0
+    template = False
+    """This process runs Init for others, which are forked from it."""
     request_id = ""
     tenant_id = ""
     trace = ""

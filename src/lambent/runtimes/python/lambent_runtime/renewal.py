@@ -1,0 +1,174 @@
+"""What a fork of a template must have of its own, and what a template cannot hand on.
+
+`survey` looks once, in the template: which threads run, which connections are open, where random
+generators and event loops are. `renew` makes them new in every fork, before any event: two forks
+share no random number, no connection, no event loop and no open file.
+"""
+
+import os
+import sys
+
+from . import transfer
+from .state import STATE
+
+MOST_FOUND = 1000
+_generators: list = []
+_randoms: list = []
+_loops: list = []
+
+
+def before_snapshot() -> None:
+    """AWS: in the reverse order of their registration."""
+    module = sys.modules.get("snapshot_restore_py")
+    for function, args, kwargs in reversed(module.get_before_snapshot() if module else []):
+        function(*args, **kwargs)
+
+
+def after_restore() -> None:
+    module = sys.modules.get("snapshot_restore_py")
+    for function, args, kwargs in module.get_after_restore() if module else []:
+        function(*args, **kwargs)
+
+
+def survey():
+    """What was found, for the server: threads that no fork will have, and connections."""
+    _find_states()
+    transfer.survey()
+    return {"threads": _threads(), "connections": [what for _, what in transfer.connections]}
+
+
+def renew() -> None:
+    """In a fork, before anything of the function runs in it."""
+    _renew_randomness()
+    _renew_loops()
+    _renew_threads()
+    transfer.renew()
+
+
+# ── threads ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _threads():
+    """Names of the threads besides this one that a fork would miss."""
+    tasks = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]  # noqa: PTH208
+    if not tasks:
+        return []
+    threading = sys.modules.get("threading")
+    python: list = []
+    if threading is not None:
+        main = threading.main_thread()
+        python = [t for t in threading.enumerate() if t.is_alive() and t is not main]
+    names = ["Python thread %s" % thread.name for thread in python]
+    foreign = len(tasks) - len(python)
+    owner = _pool_owner() if foreign > 0 else ""
+    if owner:
+        names.append("%d threads of %s" % (foreign, owner))
+    return names
+
+
+def _pool_owner() -> str:
+    """Whose threads those are that Python does not know; empty for pools that survive a fork."""
+    with open("/proc/self/maps", "rb") as file:  # noqa: PTH123
+        maps = file.read()
+    for library, name in (
+        (b"libgomp", "OpenMP (libgomp)"),
+        (b"libomp", "OpenMP (libomp)"),
+        (b"libiomp", "OpenMP (libiomp5)"),
+        (b"onnxruntime", "onnxruntime"),
+        (b"libtorch", "PyTorch"),
+    ):
+        if library in maps:
+            return name
+    # OpenBLAS ends its threads before a fork and starts them again when they are wanted.
+    return "" if b"openblas" in maps else "a native library"
+
+
+def _renew_threads() -> None:
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        main = threading.main_thread()
+        main._native_id = threading.get_native_id()
+
+
+# ── randomness ───────────────────────────────────────────────────────────────────────────────
+
+
+def _find_states() -> None:
+    """Every random generator and event loop that the function has made so far."""
+    import gc
+
+    numpy = sys.modules.get("numpy.random")
+    generators = () if numpy is None else (numpy.Generator, numpy.RandomState)
+    random = sys.modules.get("random")
+    asyncio = sys.modules.get("asyncio.selector_events")
+    kinds = generators
+    kinds += (random.Random,) if random else ()
+    kinds += (asyncio.BaseSelectorEventLoop,) if asyncio else ()
+    if not kinds:
+        return
+    seen: set = set()
+    for holder in gc.get_objects():
+        kind = type(holder)
+        if kind is dict:
+            items: list = list(holder.values())
+        elif kind in (list, tuple, set):
+            items = list(holder)
+        else:
+            items = [holder]
+        for item in items:
+            if isinstance(item, kinds) and id(item) not in seen and len(seen) < MOST_FOUND:
+                seen.add(id(item))
+                if generators and isinstance(item, generators):
+                    _generators.append(item)
+                elif random and isinstance(item, random.Random):
+                    if not isinstance(item, random.SystemRandom):
+                        _randoms.append(item)
+                else:
+                    _loops.append(item)
+
+
+def _renew_randomness() -> None:
+    for random in _randoms:
+        random.seed()
+    for generator in _generators:
+        if hasattr(generator, "bit_generator"):
+            bits = generator.bit_generator
+            bits.state = type(bits)().state
+        else:
+            generator.seed()
+    ssl = sys.modules.get("_ssl")
+    if ssl is not None:
+        # OpenSSL tells a fork by its pid, which is the same in every place.
+        ssl.RAND_add(os.urandom(64), 64.0)
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        vars(tempfile)["_name_sequence"] = None
+    uuid = sys.modules.get("uuid")
+    if uuid is not None:
+        # A version 1 id is time, clock and machine: forks of one moment share the first two.
+        vars(uuid).update(
+            _node=int.from_bytes(os.urandom(6), "big") | 1 << 40,
+            _last_timestamp=None,
+            _generate_time_safe=None,
+        )
+
+
+# ── event loops ──────────────────────────────────────────────────────────────────────────────
+
+
+def _renew_loops() -> None:
+    """The loops that the function holds get an epoll and a wake-up pipe of their own."""
+    STATE.loop = None
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return
+    import selectors
+
+    for loop in _loops:
+        if loop.is_closed():
+            continue
+        loop._selector = selectors.DefaultSelector()
+        loop._ssock = loop._csock = None
+        loop._make_self_pipe()
+        loop._default_executor = None
+        loop._thread_id = None

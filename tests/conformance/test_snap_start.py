@@ -1,0 +1,95 @@
+"""SnapStart as a client of the API sees it: publish, Pending, Active or Failed, restored calls."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("forks")
+
+SNAP_START = {"ApplyOn": "PublishedVersions"}
+SOURCE = """
+import os, time, uuid
+made = uuid.uuid4().hex
+def handler(event, context):
+    return {"made": made, "type": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
+            "version": context.function_version}
+"""
+
+
+def _published(server, name):
+    version = server.client.publish_version(FunctionName=name)
+    assert version["State"] == "Pending"
+    server.client.get_waiter("published_version_active").wait(
+        FunctionName=name,
+        Qualifier=version["Version"],
+        WaiterConfig={"Delay": 0.05, "MaxAttempts": 1200},
+    )
+    return version["Version"]
+
+
+def test_a_published_version_is_restored_from_its_snapshot(server, name):
+    server.function(name, SOURCE, SnapStart=SNAP_START)
+    version = _published(server, name)
+    shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
+    assert shown["SnapStart"] == {**SNAP_START, "OptimizationStatus": "On"}
+    latest = server.client.get_function_configuration(FunctionName=name)
+    assert latest["SnapStart"] == {**SNAP_START, "OptimizationStatus": "Off"}
+    answer = server.invoke(name, Qualifier=version)
+    assert (answer["type"], answer["version"]) == ("snap-start", version)
+    assert server.invoke(name)["type"] == "on-demand"
+
+
+def test_report_and_billing_tell_of_the_restore(server, name, until):
+    server.function(name, SOURCE, SnapStart=SNAP_START)
+    version = _published(server, name)
+    server.invoke(name, Qualifier=version)
+    line = until(lambda: [x for x in server.log(name) if "Billed Restore Duration:" in x])[0]
+    facts = dict(part.split(": ") for part in line.split("\t")[1:] if ": " in part)
+    billed = int(facts["Billed Restore Duration"].removesuffix(" ms"))
+    duration = float(facts["Duration"].removesuffix(" ms"))
+    assert int(facts["Billed Duration"].removesuffix(" ms")) == -(-duration // 1) + billed
+    assert "Init Duration" not in facts
+    log = server.log(name)
+    assert any(x.startswith("RESTORE_START Runtime Version") for x in log)
+    assert any(x.startswith("RESTORE_REPORT Restore Duration: ") for x in log)
+
+
+def test_a_version_whose_init_fails_is_failed_and_says_why(server, name, until):
+    server.function(name, "raise ValueError('no model here')", SnapStart=SNAP_START)
+    version = server.client.publish_version(FunctionName=name)["Version"]
+
+    def failed():
+        shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
+        return shown if shown["State"] == "Failed" else None
+
+    shown = until(failed)
+    assert shown["StateReasonCode"] == "FunctionError.RuntimeInitError"
+    assert "ValueError: no model here" in shown["StateReason"]
+    assert shown["SnapStart"]["OptimizationStatus"] == "Off"
+
+
+def test_threads_of_init_are_named_and_the_version_is_started_instead(server, name):
+    source = """
+import os, threading
+threading.Thread(target=threading.Event().wait, name="watcher", daemon=True).start()
+def handler(event, context):
+    return threading.active_count()
+"""
+    server.function(name, source, SnapStart=SNAP_START)
+    version = _published(server, name)
+    shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
+    assert "watcher" in shown["StateReason"]
+    assert shown["SnapStart"]["OptimizationStatus"] == "Off"
+    assert server.invoke(name, Qualifier=version) == 2
+
+
+def test_snapshots_are_made_again_after_a_restart(start_server, name):
+    first = start_server()
+    first.function("f", SOURCE, SnapStart=SNAP_START)
+    version = _published(first, "f")
+    made = first.invoke("f", Qualifier=version)["made"]
+    assert first.stop() == 0
+    second = start_server()
+    answer = second.invoke("f", Qualifier=version)
+    assert answer["type"] == "snap-start"
+    assert answer["made"] != made
