@@ -160,6 +160,12 @@ class LiveServer:
             self.client.close()
 
 
+@pytest.fixture(scope="session")
+def live_server() -> type[LiveServer]:
+    """For fixtures that keep a server of their own for a file."""
+    return LiveServer
+
+
 @pytest.fixture(name="archive")
 def _archive() -> Callable[..., bytes]:
     return archive
