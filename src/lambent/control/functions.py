@@ -16,6 +16,7 @@ from lambent.control import answers, configuration, images, revisions, state
 from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.code import CodeLinks, CodeStore
+from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.companions import Companions
 from lambent.control.layers import TOTAL_CODE_LIMIT, Layers, check_unpacked
 from lambent.control.names import (
@@ -65,6 +66,7 @@ class Functions:
         companions: Companions,
         found_images: images.Images,
         layers: Layers,
+        code_signing: CodeSigningConfigs,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -75,13 +77,14 @@ class Functions:
         self._companions = companions
         self._images = found_images
         self._layers = layers
+        self._code_signing = code_signing
         self._clock = clock
         self._new_id = new_id
 
     async def create(self, scope: Scope, request: CreateFunction) -> answers.FunctionConfiguration:
         """CreateFunction: Pending at first, Active once it can serve."""
         name = resolve(scope, request.function_name, operation="CreateFunction").name
-        self._check_create(request)
+        self._check_create(scope, request)
         kept = self._configuration(scope, request)
         if self._registry.get(scope, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
@@ -101,6 +104,7 @@ class Functions:
                     name=name,
                     tags=request.tags or {},
                     last_version=self._registry.last_number(scope, name),
+                    code_signing_config_arn=request.code_signing_config_arn or "",
                 )
                 bundle = Bundle(function, {LATEST: self._first(kept, code)})
                 if not request.publish:
@@ -269,7 +273,7 @@ class Functions:
             change="create" if latest is None else "update",
         )
 
-    def _check_create(self, request: CreateFunction) -> None:
+    def _check_create(self, scope: Scope, request: CreateFunction) -> None:
         image = request.package_type == "Image"
         images.check_kind(request, image=image)
         if image and not request.code.image_uri:
@@ -281,10 +285,7 @@ class Functions:
                 "Please don't provide ImageUri when creating a function with packageType Zip."
             )
         if request.code_signing_config_arn is not None:
-            raise ResourceNotFound(
-                "The Lambda code signing configuration "
-                f"{request.code_signing_config_arn} can not be found."
-            )
+            self._code_signing.require(scope, request.code_signing_config_arn)
         if not image and (not request.runtime or not request.handler):
             raise InvalidParameterValue(
                 "Runtime and Handler are mandatory parameters for functions created with "

@@ -75,6 +75,9 @@ class Control:
         )
         companions = Companions(self.clients)
         self.layers = Layers(database, registry, code, self._links, clock, new_id)
+        self.code_signing = CodeSigningConfigs(
+            Shelf(database, "code-signing-config", CodeSigningConfig), registry, clock
+        )
         self.functions = Functions(
             registry,
             code,
@@ -83,6 +86,7 @@ class Control:
             companions,
             Images(self.clients),
             self.layers,
+            self.code_signing,
             clock,
             new_id,
         )
@@ -98,9 +102,6 @@ class Control:
         self.runtime_managements = RuntimeManagements(registry)
         self.event_invokes = EventInvokes(registry, clock)
         self.function_urls = FunctionUrls(registry, clock)
-        self.code_signing = CodeSigningConfigs(
-            Shelf(database, "code-signing-config", CodeSigningConfig), registry, clock
-        )
         self.event_source_mappings = EventSourceMappings(
             Shelf(database, "event-source-mapping", EventSourceMapping),
             registry,

@@ -413,3 +413,22 @@ def test_code_for_another_processor_is_kept_and_says_so_at_invoke(aws, create, n
         aws.invoke(FunctionName=name)
     assert raised.value.response["Error"]["Code"] == "InvalidRuntimeException"
     assert f"is for {other}, and this machine is" in raised.value.response["Error"]["Message"]
+
+
+def test_a_function_may_be_created_with_a_code_signing_config(aws, create, name):
+    profile = "arn:aws:signer:us-east-1:123456789012:/signing-profiles/p/abcdefghij"
+    made = aws.create_code_signing_config(
+        AllowedPublishers={"SigningProfileVersionArns": [profile]}
+    )["CodeSigningConfig"]["CodeSigningConfigArn"]
+    create(name, CodeSigningConfigArn=made)
+    shown = aws.get_function_code_signing_config(FunctionName=name)
+    assert shown["CodeSigningConfigArn"] == made
+    absent = made[:-1] + ("0" if made[-1] != "0" else "1")
+    with pytest.raises(aws.exceptions.CodeSigningConfigNotFoundException) as raised:
+        create(f"{name}-2", CodeSigningConfigArn=absent)
+    assert raised.value.response["Error"]["Message"] == (
+        "The code signing configuration cannot be found. Check that the provided configuration is "
+        f"not deleted: {absent}."
+    )
+    aws.delete_function_code_signing_config(FunctionName=name)
+    aws.delete_code_signing_config(CodeSigningConfigArn=made)
