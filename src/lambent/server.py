@@ -45,6 +45,7 @@ from lambent.events.destinations import Destinations
 from lambent.events.outbox import Outbox
 from lambent.events.policy import EventPolicy, of_bundle
 from lambent.events.queue import EventQueue
+from lambent.events.sources.pollers import Pollers
 from lambent.http.server import Listener, Server
 from lambent.http.tls import tls_context
 from lambent.observe import server_log
@@ -278,6 +279,10 @@ async def _open_events(
     stack.callback(spawn(outbox.run()).cancel)
     await events.start()
     stack.push_async_callback(events.drain, settings.drain_s)
+    mappings = control.event_source_mappings
+    pollers = Pollers(mappings, control.clients, dispatcher, clock, metrics, spawn)
+    pollers.start()
+    stack.push_async_callback(pollers.close, settings.drain_s)
     return events
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import signal
 import uuid
 
@@ -167,3 +169,72 @@ def test_a_record_outlives_a_kill(start_server, moto, companion, queue, until):
     start_server(aws_endpoint_url=moto)
     record = json.loads(until(told.poll, 60)["Body"])
     assert record["requestContext"]["requestId"] == request_id
+
+
+BATCHES = """
+import json
+def handler(event, context):
+    bodies = sorted(record["body"] for record in event["Records"])
+    print("batch", json.dumps(bodies))
+    if any(body.startswith("raise") for body in bodies):
+        raise RuntimeError("on purpose")
+    failed = [r["messageId"] for r in event["Records"] if r["body"].startswith("fail")]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+"""
+
+
+def batches(server, name):
+    lines = [line for line in server.log(name) if line.startswith("batch ")]
+    return [json.loads(line.partition(" ")[2]) for line in lines]
+
+
+def test_a_queue_feeds_a_function(start_server, moto, queue, until):
+    server = start_server(aws_endpoint_url=moto)
+    jobs = queue(VisibilityTimeout="300")
+    server.function("eats", BATCHES)
+    mapping = server.client.create_event_source_mapping(
+        FunctionName="eats",
+        EventSourceArn=jobs.arn,
+        BatchSize=5,
+        MaximumBatchingWindowInSeconds=1,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": [{"prefix": ""}]})}]},
+    )
+    for body in ("one", "two", "fail-1"):
+        jobs.send(body)
+    until(
+        lambda: (
+            sorted(functools.reduce(operator.iadd, batches(server, "eats"), []))
+            == ["fail-1", "one", "two"]
+        ),
+        60,
+    )
+    until(lambda: jobs.counts() == (0, 1), 60)  # only the one that was reported stays
+    jobs.send("raise-1")
+    until(lambda: ["raise-1"] in batches(server, "eats"), 60)
+    until(lambda: jobs.counts() == (0, 2), 60)
+    server.client.update_event_source_mapping(
+        UUID=mapping["UUID"],
+        FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": {"kind": ["cat"]}})}]},
+    )
+    jobs.send('{"kind": "dog"}')
+    jobs.send('{"kind": "cat"}')
+    until(lambda: ['{"kind": "cat"}'] in batches(server, "eats"), 60)
+    until(lambda: jobs.counts() == (0, 2), 60)  # the dog was deleted, not delivered
+    assert not any('{"kind": "dog"}' in batch for batch in batches(server, "eats"))
+    server.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_a_mapping_of_a_missing_queue_is_refused(start_server, moto, queue):
+    server = start_server(aws_endpoint_url=moto)
+    jobs = queue()
+    server.function("waits", BATCHES)
+    with pytest.raises(server.client.exceptions.InvalidParameterValueException) as raised:
+        server.client.create_event_source_mapping(
+            FunctionName="waits", EventSourceArn=f"{jobs.arn}-missing"
+        )
+    assert raised.value.response["Error"]["Message"] == (
+        "Error occurred while ReceiveMessage. SQS Error Code: "
+        "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does "
+        "not exist."
+    )

@@ -14,6 +14,10 @@ _CONFIGURATION: Final = (
 )
 
 DIFFERENCES: Final[dict[str, str]] = {
+    "CreateEventSourceMapping": (
+        "SQS is read; a mapping of any other source is kept, and says in LastProcessingResult that "
+        "no poller reads it"
+    ),
     "CreateFunction": (
         f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "
         "processor, and a container image, is created and says so at invoke"
@@ -21,6 +25,9 @@ DIFFERENCES: Final[dict[str, str]] = {
     "GetFunction": "Code.Location is a link to this server, good for ten minutes",
     "Invoke": "X-Amz-Durable-Execution-Name is refused; container images cannot be run",
     "InvokeWithResponseStream": "container images cannot be run",
+    "PutRuntimeManagementConfig": (
+        "what is said is kept and shown; runtimes change when the machine's owner changes them"
+    ),
     "ListFunctions": "MasterRegion finds nothing: there are no Lambda@Edge replicas",
     "UpdateFunctionCode": "S3ObjectStorageMode REFERENCE is refused",
     "UpdateFunctionConfiguration": _CONFIGURATION,

@@ -168,7 +168,7 @@ class EventSourceMappings:
         answer: dict[str, Any] = {"EventSourceMappings": [shown(scope, each) for each in items]}
         return answer if marker is msgspec.UNSET else {**answer, "NextMarker": marker}
 
-    async def processed(self, scope: Scope, uuid: str, result: str) -> None:
+    async def processed(self, scope: Scope, uuid: str, result: str | None) -> None:
         """A poller says how its last batch ended; written only when it is another word."""
 
         def rule(old: EventSourceMapping | None) -> tuple[EventSourceMapping | None, None]:

@@ -1,0 +1,1 @@
+"""Event sources: what polls them, and hands what they hold to functions in batches."""
