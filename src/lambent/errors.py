@@ -28,6 +28,8 @@
         ├── CodeVerificationFailed            400  Enforce, and no signature that counts
         ├── InvalidCodeSignature              400  a signature that the package does not match
         ├── CodeSigningConfigNotFound         404
+        ├── CapacityProviderLimitExceeded     400
+        ├── NoPublishedVersion                400
         ├── ProvisionedConcurrencyNotFound    404
         ├── InvalidParameter                  400  CloudWatch Logs', which answers every client error so
         ├── ResourceAlreadyExists             400  the same
@@ -210,6 +212,16 @@ class TooManyRequests(AwsError):  # noqa: N818
 
 class CodeStorageExceeded(AwsError):  # noqa: N818
     code, status = "CodeStorageExceededException", 400
+
+
+class CapacityProviderLimitExceeded(AwsError):  # noqa: N818
+    code, status = "CapacityProviderLimitExceededException", 400
+
+
+class NoPublishedVersion(AwsError):  # noqa: N818
+    """A function on a capacity provider is invoked, and no version of it is published."""
+
+    code, status, message_key = "NoPublishedVersionException", 400, "Message"
 
 
 class PolicyLengthExceeded(AwsError):  # noqa: N818

@@ -332,6 +332,8 @@ async def _open_front_door(
             aliases=control.aliases,
             concurrency=control.concurrency,
             provisioned=control.provisioned,
+            capacity_providers=control.capacity_providers,
+            scaling=control.scaling,
             account_settings=control.account_settings,
             layers=control.layers,
             permissions=control.permissions,

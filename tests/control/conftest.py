@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lambent.clock import ManualClock
-from lambent.control import requests
+from lambent.control import capacity_requests, requests
 from lambent.control.names import Scope
 from lambent.control.service import Control
 from lambent.control.targets import Allocation
@@ -108,6 +108,7 @@ class World:
 
     def _operation(self, operation):
         c, r = self.control, requests
+        cr = capacity_requests
         table = {
             "CreateFunction": (c.functions.create, r.CreateFunction, []),
             "GetFunction": (c.functions.get, r.QualifiedFunction, ["http://here"]),
@@ -134,6 +135,30 @@ class World:
             "PutFunctionConcurrency": (c.concurrency.put, r.PutFunctionConcurrency, []),
             "GetFunctionConcurrency": (c.concurrency.get, r.UnqualifiedFunction, []),
             "DeleteFunctionConcurrency": (c.concurrency.delete, r.UnqualifiedFunction, []),
+            "CreateCapacityProvider": (
+                c.capacity_providers.create,
+                cr.CreateCapacityProvider,
+                [],
+            ),
+            "GetCapacityProvider": (c.capacity_providers.get, cr.NamedCapacityProvider, []),
+            "ListCapacityProviders": (c.capacity_providers.list, cr.ListCapacityProviders, []),
+            "UpdateCapacityProvider": (
+                c.capacity_providers.update,
+                cr.UpdateCapacityProvider,
+                [],
+            ),
+            "DeleteCapacityProvider": (
+                c.capacity_providers.delete,
+                cr.NamedCapacityProvider,
+                [],
+            ),
+            "ListFunctionVersionsByCapacityProvider": (
+                c.capacity_providers.versions,
+                cr.ListVersionsByCapacityProvider,
+                [],
+            ),
+            "PutFunctionScalingConfig": (c.scaling.put, cr.PutScalingConfig, []),
+            "GetFunctionScalingConfig": (c.scaling.get, cr.GetScalingConfig, []),
             "PutProvisionedConcurrencyConfig": (
                 c.provisioned.put,
                 r.PutProvisionedConcurrency,

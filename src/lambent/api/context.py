@@ -14,6 +14,7 @@ from typing import Protocol
 from lambent.clock import Clock
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
+from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.concurrency import Concurrency
 from lambent.control.event_invoke import EventInvokes
@@ -26,6 +27,7 @@ from lambent.control.provisioned import ProvisionedConcurrency
 from lambent.control.recursion import Recursion
 from lambent.control.resource_policies import ResourcePolicies
 from lambent.control.runtime_management import RuntimeManagements
+from lambent.control.scaling import FunctionScaling
 from lambent.control.tags import Tags
 from lambent.control.targets import VersionTarget
 from lambent.control.versions import Versions
@@ -79,6 +81,8 @@ class Services:
     aliases: Aliases
     concurrency: Concurrency
     provisioned: ProvisionedConcurrency
+    capacity_providers: CapacityProviders
+    scaling: FunctionScaling
     account_settings: AccountSettings
     layers: Layers
     permissions: Permissions

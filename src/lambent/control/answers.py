@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lambent.clock import iso8601
+from lambent.control import capacity_config
 from lambent.control.names import Scope, version_name
 from lambent.store.records import (
     LATEST,
@@ -65,6 +66,7 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     snap_start: dict[str, str]
     runtime_version_config: dict[str, str] | UnsetType = UNSET
     logging_config: dict[str, str]
+    capacity_provider_config: dict[str, Any] | UnsetType = UNSET
     tenancy_config: dict[str, str] | UnsetType = UNSET
 
 
@@ -162,8 +164,9 @@ def configuration(
         ephemeral_storage={"Size": kept.ephemeral_mb},
         snap_start=_snap_start(kept, version),
         logging_config=_logging(kept.logging, function.name),
+        capacity_provider_config=UNSET if kept.capacity is None else capacity_config.shown(kept),
         tenancy_config={"TenantIsolationMode": "PER_TENANT"} if kept.tenant_isolation else UNSET,
-        **({} if listed else _states(version)),
+        **({} if listed else _states(function, version)),
     )
 
 
@@ -187,10 +190,20 @@ def code_sha256(hexadecimal: str) -> str:
     return base64.b64encode(bytes.fromhex(hexadecimal)).decode()
 
 
-def _states(version: Version) -> dict[str, Any]:
+def shown_state(function: Function, version: Version) -> str:
+    """On a capacity provider only published versions run, and only while they are let to."""
+    if version.state != "Active" or version.configuration.capacity is None:
+        return version.state
+    if version.number == LATEST:
+        return "ActiveNonInvocable"
+    scaling = function.scaling.get(version_name(version.number))
+    return "Deactivated" if scaling is not None and scaling.most == 0 else "Active"
+
+
+def _states(function: Function, version: Version) -> dict[str, Any]:
     arn = version.configuration.runtime_version_arn
     return {
-        "state": version.state,
+        "state": shown_state(function, version),
         "state_reason": version.state_reason or UNSET,
         "state_reason_code": version.state_reason_code or UNSET,
         "last_update_status": version.update_status or UNSET,

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from lambent.control import images
+from lambent.control import capacity_config, images
 from lambent.control.layers import Layers
 from lambent.control.names import Scope
 from lambent.control.requests import (
@@ -28,6 +28,8 @@ EMPTY: Final = Configuration(runtime=None, handler=None, role="")
 ENVIRONMENT_LIMIT: Final = 4_096
 TIMEOUT_LIMIT_S: Final = 900
 MEMORY_LIMIT_MB: Final = 10_240
+MANAGED_MEMORY_LIMIT_MB: Final = 32_768
+"""On a capacity provider."""
 EPHEMERAL_LIMIT_MB: Final = 10_240
 
 RESERVED_KEYS: Final = frozenset(
@@ -58,9 +60,6 @@ RESERVED_KEYS: Final = frozenset(
 """What Lambda itself sets (developer guide, Defined runtime environment variables)."""
 
 _NOT_HERE: Final = {
-    "capacity_provider_config": (
-        "CapacityProviderConfig is not available in this version of lambent."
-    ),
     "durable_config": (
         "DurableConfig is not available in lambent: an invoke runs once, to its end, and no "
         "steps of it are kept. Please create the function without it."
@@ -89,9 +88,11 @@ def apply(
 ) -> Configuration:
     """`base` with everything that the request names; raises what AWS refuses."""
     refuse_unavailable(request)
+    capacity = capacity_config.applied(base.capacity, request.capacity_provider_config)
     changed: dict[str, Any] = {
+        "capacity": capacity,
         **_plain(request),
-        **_limits(request),
+        **_limits(request, MEMORY_LIMIT_MB if capacity is None else MANAGED_MEMORY_LIMIT_MB),
         **_nested(request),
     }
     if request.runtime is not None:
@@ -148,17 +149,17 @@ def _plain(request: ConfigurationRequest) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _limits(request: ConfigurationRequest) -> dict[str, int]:
+def _limits(request: ConfigurationRequest, memory_limit_mb: int) -> dict[str, int]:
     """Numbers; the model allows more than functions on demand may have."""
     changed: dict[str, int] = {}
     if request.timeout is not None:
         _at_most("timeout", request.timeout, TIMEOUT_LIMIT_S)
         changed["timeout_s"] = request.timeout
     if request.memory_size is not None:
-        if request.memory_size > MEMORY_LIMIT_MB:
+        if request.memory_size > memory_limit_mb:
             raise InvalidParameterValue(
                 "'MemorySize' value failed to satisfy constraint: "
-                f"Member must have value less than or equal to {MEMORY_LIMIT_MB}"
+                f"Member must have value less than or equal to {memory_limit_mb}"
             )
         changed["memory_mb"] = request.memory_size
     if request.ephemeral_storage is not None:

@@ -15,6 +15,7 @@ from lambent.clock import Clock
 from lambent.control import answers, configuration, images, revisions, state
 from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
+from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.companions import Companions
@@ -67,6 +68,7 @@ class Functions:
         found_images: images.Images,
         layers: Layers,
         code_signing: CodeSigningConfigs,
+        providers: CapacityProviders,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -78,6 +80,7 @@ class Functions:
         self._images = found_images
         self._layers = layers
         self._code_signing = code_signing
+        self._providers = providers
         self._clock = clock
         self._new_id = new_id
 
@@ -98,6 +101,8 @@ class Functions:
                 if old is not None:
                     raise ResourceConflict(f"Function already exist: {name}")
                 self._check_storage(scope, code.size * (2 if request.publish else 1))
+                if kept.capacity is not None:
+                    self._providers.check(scope, kept.capacity.provider_arn)
                 function = Function(
                     account=scope.account,
                     region=scope.region,
@@ -263,7 +268,7 @@ class Functions:
         request: CreateFunction | UpdateFunctionConfiguration,
         latest: Version | None = None,
     ) -> Configuration:
-        return configuration.apply(
+        kept = configuration.apply(
             configuration.EMPTY if latest is None else latest.configuration,
             request,
             scope=scope,
@@ -272,6 +277,9 @@ class Functions:
             time_ms=self._clock.time_ms(),
             change="create" if latest is None else "update",
         )
+        if kept.capacity is not None and request.capacity_provider_config is not None:
+            self._providers.check(scope, kept.capacity.provider_arn)
+        return kept
 
     def _check_create(self, scope: Scope, request: CreateFunction) -> None:
         image = request.package_type == "Image"

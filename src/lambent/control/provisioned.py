@@ -72,6 +72,11 @@ class ProvisionedConcurrency:
         def rule(old: Bundle | None) -> tuple[Bundle, answers.ProvisionedAnswer]:
             bundle = _existing(scope, name, qualifier, old)
             bundle.refuse_tenants("Provisioned Concurrency is")
+            if bundle.find(qualifier).configuration.capacity is not None:
+                raise InvalidParameterValue(
+                    "Provisioned concurrency is not for functions with a capacity provider. "
+                    "PutFunctionScalingConfig says how many of their environments stand ready."
+                )
             _check_conflicts(bundle, qualifier)
             self._check_quota(scope, bundle, qualifier, wanted)
             kept = Provisioned(requested=wanted, modified_ms=self._clock.time_ms())

@@ -141,6 +141,12 @@ class Registry:
         task.add_done_callback(self._changing.discard)
         return await asyncio.shield(task)
 
+    @contextlib.asynccontextmanager
+    async def exclusive(self, scope: Scope) -> AsyncIterator[None]:
+        """Nothing of an account and region changes meanwhile; for what functions refer to."""
+        async with self._locks.setdefault(scope, asyncio.Lock()):
+            yield
+
     async def change(
         self, scope: Scope, name: str, rule: Callable[[Bundle | None], tuple[Bundle | None, T]]
     ) -> T:

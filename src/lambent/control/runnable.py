@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lambent.control.answers import log_group
+from lambent.control import capacity_config
+from lambent.control.answers import log_group, shown_state
 from lambent.control.bundle import Bundle
 from lambent.control.images import resolved
 from lambent.control.names import version_name
@@ -15,7 +16,7 @@ from lambent.control.targets import (
     ProvisionedTarget,
     VersionTarget,
 )
-from lambent.store.records import LATEST, Alias, ImageConfig, Version
+from lambent.store.records import LATEST, Alias, ImageConfig, Scaling, Version
 
 
 def targets(
@@ -47,6 +48,7 @@ def version_target(bundle: Bundle, version: Version, tree: Callable[[str], Path]
     """One version as the engine runs it."""
     kept = version.configuration
     image = kept.image or ImageConfig()
+    scaling = bundle.function.scaling.get(version_name(version.number), Scaling())
     return VersionTarget(
         account=bundle.function.account,
         region=bundle.function.region,
@@ -70,7 +72,10 @@ def version_target(bundle: Bundle, version: Version, tree: Callable[[str], Path]
         system_log_level=kept.logging.system_level,
         tracing_mode=kept.tracing_mode,
         snap_start=kept.snap_start == "PublishedVersions" and version.number != LATEST,
-        state=version.state,
+        max_concurrency=capacity_config.max_concurrency(kept),
+        min_environments=(scaling.least or 0) if kept.capacity is not None else 0,
+        max_environments=scaling.most if kept.capacity is not None else None,
+        state=shown_state(bundle.function, version),
         state_reason=version.state_reason,
         runtime_version_arn=kept.runtime_version_arn,
         image_uri=resolved(version.code) if version.code.image_uri else "",

@@ -15,6 +15,7 @@ from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.aws_clients import AwsClients
 from lambent.control.bundle import Bundle
+from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.code_signing import CodeSigningConfigs, config_arn
 from lambent.control.companions import Companions
@@ -34,6 +35,7 @@ from lambent.control.resource_policies import ResourcePolicies
 from lambent.control.runtime_management import RuntimeManagements
 from lambent.control.runtime_rules import Runtimes
 from lambent.control.s3 import S3Source
+from lambent.control.scaling import FunctionScaling
 from lambent.control.shelf import Shelf
 from lambent.control.source_lookup import SourceLookup
 from lambent.control.tags import Tags, of_shelf
@@ -78,6 +80,9 @@ class Control:
         self.code_signing = CodeSigningConfigs(
             Shelf(database, "code-signing-config", CodeSigningConfig), registry, clock
         )
+        self.capacity_providers = CapacityProviders(
+            database, registry, clock, settings.state_delay_s
+        )
         self.functions = Functions(
             registry,
             code,
@@ -87,9 +92,11 @@ class Control:
             Images(self.clients),
             self.layers,
             self.code_signing,
+            self.capacity_providers,
             clock,
             new_id,
         )
+        self.scaling = FunctionScaling(registry)
         self.versions = Versions(registry, clock, new_id)
         self.aliases = Aliases(registry, new_id)
         self.concurrency = Concurrency(registry, settings.concurrency_limit)
@@ -127,6 +134,7 @@ class Control:
         """Load what exists, complete what was interrupted, push all targets to the listener."""
         await self._artifacts.open()
         await self.layers.open()
+        await self.capacity_providers.open()
         await self._registry.open()
         await self.code_signing.shelf.open()
         await self.event_source_mappings.shelf.open()

@@ -51,7 +51,11 @@ class VersionTarget:
     max_concurrency: int = 0
     """Invokes that one environment takes at once, on a capacity provider; 0: one, and the version
     runs on demand."""
-    state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
+    min_environments: int = 0
+    max_environments: int | None = None
+    """Both only with `max_concurrency`."""
+    state: str = "Active"
+    """AWS's word, as GetFunctionConfiguration shows it."""
     state_reason: str | None = None
     runtime_version_arn: str = ""
     image_uri: str = ""

@@ -245,12 +245,24 @@ class Dispatcher:
             if target is not None and target.state == "Active":
                 pool = route.pools.get(version) or self._pool(route, target, version)
                 pool.provide(wanted)
+        self._keep_least(route)
         for version in [v for v, own in route.provisioned.items() if not own.limit]:
             del route.provisioned[version]  # calls that run still give their lease back to it
 
     async def prepare(self, target: VersionTarget) -> Prepared:
         """Make a version's snapshot, and try it, before the version becomes Active."""
         return await snapshot_trial.prepare(self.snapshots, self._make_trial, target)
+
+    def _keep_least(self, route: Route) -> None:
+        """On a capacity provider, the environments that stand before anybody calls."""
+        for version, target in route.targets.versions.items():
+            if not target.max_concurrency or target.state != "Active":
+                continue
+            wanted = target.min_environments * target.max_concurrency
+            pool = route.pools.get(version)
+            if wanted or (pool is not None and pool.reserve is not None):
+                pool = pool or self._pool(route, target, version)
+                pool.provide(ProvisionedTarget(wanted, 0))
 
     def allocation(self, account: str, region: str, name: str, version: str) -> Allocation:
         """How far the provisioned environments of a version have come."""

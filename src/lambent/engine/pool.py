@@ -23,7 +23,7 @@ from lambent.engine.environment import (
 from lambent.engine.keep_alive import Arrivals
 from lambent.engine.reserve import Reserve
 from lambent.engine.states import State
-from lambent.errors import LambentError, ServiceException
+from lambent.errors import LambentError, ServiceException, TooManyRequests
 
 RETURN_S = 0.2
 """How long a call waits for an environment that has answered before one is started for it."""
@@ -91,7 +91,8 @@ class Pool:
         try:
             self._start_missing(soon_free)
         except LambentError:
-            if not self.starting:
+            coming = 0 if self.reserve is None else self.reserve.coming()
+            if not self.starting and len(self.waiting) > coming:
                 self.waiting.remove(call)
                 raise
             # Those that are starting already will serve it, later.
@@ -117,6 +118,9 @@ class Pool:
             self._start()
 
     def _start(self) -> None:
+        most = self.target.max_environments
+        if most is not None and len(self.environments) >= most * self.target.max_concurrency:
+            raise TooManyRequests("Rate Exceeded.", reason="ConcurrentInvocationLimitExceeded")
         self._concurrency.admit_start()
         self.starting.add(environment := self._make(self.target, self, ON_DEMAND))
         self.environments.add(environment)

@@ -100,6 +100,10 @@ class Reserve:
         if environment in self.idle:
             self.idle.remove(environment)
 
+    def coming(self) -> int:
+        """Members whose first Init is not over."""
+        return sum(environment.state in (State.NEW, State.INIT) for environment in self.members)
+
     def allocation(self) -> Allocation:
         return Allocation(min(self._ready(), self.wanted), self._failure)
 

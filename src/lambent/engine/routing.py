@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 from lambent.control.names import Scope
 from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
-from lambent.errors import ResourceConflict, ResourceNotFound
+from lambent.errors import NoPublishedVersion, ResourceConflict, ResourceNotFound
 
 if TYPE_CHECKING:
     from lambent.engine.admission import Concurrency, Provisioned
     from lambent.engine.keep_alive import Arrivals
     from lambent.engine.pool import Pool
+
+LATEST_PUBLISHED = "$LATEST.PUBLISHED"
+NOT_INVOCABLE = "ActiveNonInvocable"
+"""`$LATEST` on a capacity provider."""
 
 Key = tuple[str, str, str]
 """Account, region, function name."""
@@ -68,6 +72,20 @@ class RoutingTable:
                 target = targets.versions.get(self._draw_version(alias))
             if target is None:
                 raise ResourceNotFound(f"Function not found: {targets.arn}:{qualifier}")
+        if target.state != "Active":
+            target = self._instead(targets, target, qualifier)
+        return target
+
+    @staticmethod
+    def _instead(
+        targets: FunctionTargets, target: VersionTarget, qualifier: str | None
+    ) -> VersionTarget:
+        """For a version that cannot be called: on a capacity provider, the published `$LATEST`."""
+        if target.state == NOT_INVOCABLE and qualifier is None:
+            published = targets.versions.get(LATEST_PUBLISHED)
+            if published is None:
+                raise NoPublishedVersion("The function has no published versions available.")
+            target = published
         if target.state != "Active":
             refuse(target)
         return target

@@ -174,6 +174,18 @@ ENTRIES: Final = (
         "`aws lambda list-provisioned-concurrency-configs` shows where it is.",
     ),
     Entry(
+        "CapacityProviderLimitExceededException",
+        "400: the account has as many capacity providers as it may.",
+        "1,000 were made.",
+        "Delete those that no function uses.",
+    ),
+    Entry(
+        "NoPublishedVersionException",
+        "400: a function on a capacity provider has nothing that could run.",
+        "There only published versions are invoked, and none was published.",
+        "`aws lambda publish-version --publish-to LATEST_PUBLISHED`.",
+    ),
+    Entry(
         "ResourceNotFoundException",
         "404: there is no such function, version, alias or log group.",
         "It was not deployed, or to another account or region: an access key of twelve digits is "

@@ -62,6 +62,14 @@ class ImageConfig(msgspec.Struct, frozen=True):
     working_directory: str | None = None
 
 
+class Capacity(msgspec.Struct, frozen=True):
+    """On which capacity provider a function runs; None follows from memory and runtime."""
+
+    provider_arn: str
+    max_concurrency: int | None = None
+    gib_per_vcpu: float | None = None
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """How a version runs: everything that UpdateFunctionConfiguration can change."""
 
@@ -85,6 +93,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     snap_start: Literal["None", "PublishedVersions"] = "None"
     logging: Logging = Logging()
     image: ImageConfig | None = None
+
+    capacity: Capacity | None = None
+    """None: on demand."""
     tenant_isolation: bool = False
     """TenancyConfig PER_TENANT: environments are never shared between tenants."""
 
@@ -179,6 +190,13 @@ class RuntimeManagement(msgspec.Struct, frozen=True, kw_only=True):
     runtime_version_arn: str | None = None
 
 
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the environments of a version on a capacity provider; None is no bound."""
+
+    least: int | None = None
+    most: int | None = None
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to a function as a whole."""
 
@@ -189,6 +207,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     reserved_concurrency: int | None = None
     provisioned: dict[str, Provisioned] = {}
     """By qualifier: a version's number or an alias's name; at most one leads to any version."""
+    scaling: dict[str, Scaling] = {}
+    """By version, of those on a capacity provider."""
     last_version: int = 0
     """The highest number published; numbers are never reused."""
     policies: dict[str, FunctionPolicy] = {}

@@ -20,6 +20,7 @@ DIRECT: Final = frozenset({"Invoke", "InvokeWithResponseStream"})
 RESOURCES: Final[tuple[str, ...]] = (
     "account",
     "aliases",
+    "capacity_providers",
     "code_signing",
     "concurrency",
     "durable",
