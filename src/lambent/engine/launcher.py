@@ -100,6 +100,8 @@ class Launcher:
     ) -> Sandbox:
         """A whole sandbox of its own; `forkable` for what others are forked from."""
         ground = self._planner.ground(target)
+        systems = self._file_systems
+        mounts = await asyncio.to_thread(systems.mounts, target) if target.file_systems else ()
         return await self._host.create(
             SandboxSpec(
                 id=self.new_id(),
@@ -108,7 +110,7 @@ class Launcher:
                 layer_dirs=target.layer_paths,
                 lang_dir=ground.lang_dir,
                 runtime_dir=ground.runtime_dir,
-                mounts=self._file_systems.mounts(target),
+                mounts=mounts,
                 memory_mb=target.memory_mb,
                 reserved_mb=ground.reserved_mb,
                 ephemeral_mb=target.ephemeral_mb,
