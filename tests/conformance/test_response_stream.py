@@ -335,7 +335,7 @@ def test_a_custom_runtime_streams_chunks_and_says_errors_in_trailers(server, nam
 def test_two_hundred_streams_at_once_in_bounded_memory(start_server):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
-    server = start_server(concurrency_limit=300, network="none")
+    server = start_server(concurrency_limit=300, network="none", start_wait_s=100)
     server.function("many", ENDLESS, Timeout=120, MemorySize=128)
     streamed(server, "many", {"size": 10, "count": 1})
     before = rss_mb(server.process.pid)
