@@ -26,7 +26,6 @@
         ├── PublicPolicy                      400
         ├── ResourceInUse                     400  an event source mapping that is just changing
         ├── CodeVerificationFailed            400  Enforce, and no signature that counts
-        ├── InvalidCodeSignature              400  a signature that the package does not match
         ├── CodeSigningConfigNotFound         404
         ├── CapacityProviderLimitExceeded     400
         ├── NoPublishedVersion                400
@@ -242,12 +241,6 @@ class CodeVerificationFailed(AwsError):  # noqa: N818
     """No valid signature of an allowed publisher, and the config says Enforce."""
 
     code, status = "CodeVerificationFailedException", 400
-
-
-class InvalidCodeSignature(AwsError):  # noqa: N818
-    """The package was changed after it was signed; refused under Warn too."""
-
-    code, status = "InvalidCodeSignatureException", 400
 
 
 class CodeSigningConfigNotFound(AwsError):  # noqa: N818

@@ -14,6 +14,10 @@ _CONFIGURATION: Final = (
 )
 
 DIFFERENCES: Final[dict[str, str]] = {
+    "CreateCodeSigningConfig": (
+        "signatures are not verified yet: Enforce refuses all new code of a function, Warn writes "
+        "each into the server's log"
+    ),
     "CreateEventSourceMapping": (
         "SQS is read; a mapping of any other source is kept, and says in LastProcessingResult that "
         "no poller reads it"

@@ -1,8 +1,8 @@
 """Code signing configs: whose signatures functions take, and what happens without one.
 
 All ten operations (LAMBDA.md 66; AWS Lambda developer guide, "Using code signing to verify code
-integrity with Lambda"). A config that functions use cannot be deleted. What it does to a package is
-in `signatures`; `functions` asks `check` before new code is taken.
+integrity with Lambda"). A config that functions use cannot be deleted.
+`functions` asks `check_package` before it takes new code.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from lambent.clock import Clock, iso8601
 from lambent.control.attachments import changed
@@ -24,11 +25,14 @@ from lambent.control.requests import Request
 from lambent.control.shelf import Shelf
 from lambent.errors import (
     CodeSigningConfigNotFound,
+    CodeVerificationFailed,
     ResourceConflict,
     ResourceNotFound,
     UntypedResourceNotFound,
 )
 from lambent.store.records import CodeSigningConfig
+
+log = structlog.get_logger("lambent.control")
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
@@ -196,6 +200,21 @@ class CodeSigningConfigs:
                 f"configuration is not deleted: {arn}."
             )
         return config
+
+    def check_package(self, scope: Scope, arn: str, function: str) -> None:
+        """For new code of a function with this config: Enforce refuses, Warn writes it down.
+
+        No signature can be verified by this version, so no package counts as signed.
+        """
+        if not arn:
+            return
+        if self.require(scope, arn).untrusted == "Enforce":
+            raise CodeVerificationFailed(
+                "Lambda cannot deploy the function. The function or layer might be signed using a "
+                "signature that the client is not configured to accept. Check the provided "
+                f"signature for {function}."
+            )
+        log.warning("code_signing.unverified", function=function, config=arn)
 
     def _find(self, scope: Scope, arn: str) -> CodeSigningConfig:
         config = self.shelf.get(scope, _id(scope, arn))

@@ -91,6 +91,9 @@ class Functions:
         kept = self._configuration(scope, request)
         if self._registry.get(scope, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
+        if request.code.image_uri is None:
+            signing = request.code_signing_config_arn or ""
+            self._code_signing.check_package(scope, signing, scope.arn(name))
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
             architecture = (request.architectures or ("x86_64",))[0]
@@ -177,6 +180,9 @@ class Functions:
         name = latest_only(scope, request.function_name, operation="UpdateFunctionCode")
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
         _check_code_kind(request, image=bool(present.latest.code.image_uri))
+        if request.image_uri is None:
+            signing = present.function.code_signing_config_arn
+            self._code_signing.check_package(scope, signing, present.arn)
         if present.latest.configuration.runtime is not None:
             check(
                 self._runtimes, present.latest.configuration.runtime, "update",

@@ -56,6 +56,12 @@ ENTRIES: Final = (
         "Wait until its State is Enabled or Disabled.",
     ),
     Entry(
+        "CodeVerificationFailedException",
+        "400: new code has no signature that the function's code signing config accepts.",
+        "The config says Enforce, and this version cannot verify signatures, so it takes no code.",
+        "Set `UntrustedArtifactOnDeployment` to `Warn`, or take the config from the function.",
+    ),
+    Entry(
         "CodeSigningConfigNotFoundException",
         "404: the code signing config does not exist.",
         "It was deleted, or belongs to another account or region.",

@@ -189,6 +189,33 @@ def test_code_signing_configs(aws, create, name):
     assert bare(aws.delete_code_signing_config(CodeSigningConfigArn=csc))[0] == 204
 
 
+def test_enforce_refuses_what_nobody_signed_and_warn_takes_it(aws, create, live, name):
+    def config(untrusted):
+        made = aws.create_code_signing_config(
+            AllowedPublishers={"SigningProfileVersionArns": [PUBLISHER]},
+            CodeSigningPolicies={"UntrustedArtifactOnDeployment": untrusted},
+        )
+        return made["CodeSigningConfig"]["CodeSigningConfigArn"]
+
+    strict, mild = config("Enforce"), config("Warn")
+    text = (
+        "Lambda cannot deploy the function. The function or layer might be signed using a "
+        "signature that the client is not configured to accept. Check the provided signature for "
+        f"{arn(name)}."
+    )
+    refused = ("CodeVerificationFailedException", 400, text)
+    assert refusal(create, name=name, CodeSigningConfigArn=strict) == refused
+    assert refusal(create, name=name, CodeSigningConfigArn=mild[:-17] + "0" * 17)[0] == (
+        "CodeSigningConfigNotFoundException"
+    )
+    create(name, CodeSigningConfigArn=mild)
+    kept = aws.get_function_code_signing_config(FunctionName=name)
+    assert kept["CodeSigningConfigArn"] == mild
+    aws.put_function_code_signing_config(FunctionName=name, CodeSigningConfigArn=strict)
+    update = {"FunctionName": name, "ZipFile": live.zipped()}
+    assert refusal(aws.update_function_code, **update) == refused
+
+
 def test_tags(aws, create, name):
     create(name, Publish=True)
     before = aws.get_function_configuration(FunctionName=name)["RevisionId"]
