@@ -39,10 +39,10 @@ def survey():
 
 def renew() -> None:
     """In a fork, before anything of the function runs in it."""
+    transfer.renew()  # first: what is made from here on gets numbers that it would cut
     _renew_randomness()
     _renew_loops()
     _renew_threads()
-    transfer.renew()
 
 
 # ── threads ──────────────────────────────────────────────────────────────────────────────────

@@ -46,6 +46,8 @@ def survey() -> None:
 
 
 def _describe(fd, mode, target) -> str:
+    if target.startswith("anon_inode:"):
+        return str(target[11:].strip("[]"))
     if not stat.S_ISSOCK(mode):
         return str(target.partition(":[")[0] if ":[" in target else target)
     sock = _socket.socket(fileno=os.dup(fd))
