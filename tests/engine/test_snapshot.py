@@ -30,3 +30,36 @@ def handler(event, context):
         assert any("Restore Duration:" in line for line in log if line.startswith("REPORT"))
 
     engine(scenario)
+
+
+async def _until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_a_spare_is_made_ahead_and_replaced(engine):
+    source = "def handler(event, context):\n    return context.log_stream_name\n"
+
+    async def scenario(engine):
+        engine.function(source, snap_start=True)
+        await engine.answer()
+
+        def fresh():
+            return [each for each in engine.dispatcher.environments() if each.fresh]
+
+        await _until(lambda: len(fresh()) == 1)
+        (spare,) = fresh()
+        calls = [engine.call({}) for _ in range(1)]
+        await asyncio.gather(*calls)
+        assert spare.fresh  # one that has served is used first
+        source_slow = "import time\n" + source.replace("return", "time.sleep(1)\n    return")
+        engine.function(source_slow, snap_start=True)
+        await engine.answer()
+        await _until(lambda: len(fresh()) == 1)
+        (spare,) = fresh()
+        both = await asyncio.gather(engine.answer(), engine.answer())
+        assert spare.log_stream in both
+        await _until(lambda: len(fresh()) == 1 and fresh() != [spare])
+
+    engine(scenario)

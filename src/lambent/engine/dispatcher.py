@@ -246,8 +246,17 @@ class Dispatcher:
                 pool = route.pools.get(version) or self._pool(route, target, version)
                 pool.provide(wanted)
         self._keep_least(route)
+        self._keep_spares(route)
         for version in [v for v, own in route.provisioned.items() if not own.limit]:
             del route.provisioned[version]  # calls that run still give their lease back to it
+
+    def _keep_spares(self, route: Route) -> None:
+        """A version that has just become Active is likely to be called."""
+        for version, target in route.targets.versions.items():
+            if version not in route.pools and self.snapshots.ready(target):
+                pool = self._pool(route, target, version)
+                if pool.spares is not None:
+                    pool.spares.demanded()
 
     async def prepare(self, target: VersionTarget) -> Prepared:
         """Make a version's snapshot, and try it, before the version becomes Active."""

@@ -386,6 +386,11 @@ class Environment:
         self._journal.ended(report)
 
     @property
+    def fresh(self) -> bool:
+        """It stands, and has not been used yet."""
+        return self._restore is not None or self._init_ms is not None
+
+    @property
     def log_stream(self) -> str:
         return self._journal.stream_name
 

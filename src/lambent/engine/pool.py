@@ -22,6 +22,7 @@ from lambent.engine.environment import (
 )
 from lambent.engine.keep_alive import Arrivals
 from lambent.engine.reserve import Reserve
+from lambent.engine.spares import Spares
 from lambent.engine.states import State
 from lambent.errors import LambentError, ServiceException, TooManyRequests
 
@@ -44,6 +45,7 @@ class Pool:
         "measured_mb",
         "reserve",
         "retired",
+        "spares",
         "starting",
         "target",
         "waiting",
@@ -72,6 +74,7 @@ class Pool:
         self.measured_mb = 0
         """Most memory that any of them took by the end of its Init; 0 until one was measured."""
         self.retired = False
+        self.spares = Spares(self) if target.snap_start else None
 
     def submit(self, call: Call) -> None:
         """Run `call` as soon as an environment is free; may raise what refuses a new one."""
@@ -80,7 +83,10 @@ class Pool:
             environment.invoke(call)
             return
         if self.idle:
-            self.idle.pop().invoke(call)
+            environment = self.idle.pop()
+            if self.spares is not None and environment.fresh:
+                self.spares.used()
+            environment.invoke(call)
             return
         self.waiting.append(call)
         soon_free = self._returning()
@@ -124,9 +130,19 @@ class Pool:
         self._concurrency.admit_start()
         self.starting.add(environment := self._make(self.target, self, ON_DEMAND))
         self.environments.add(environment)
+        if self.spares is not None:
+            self.spares.demanded()
+
+    def make_ahead(self) -> Environment:
+        """One that no call waits for yet."""
+        environment = self._make(self.target, self, ON_DEMAND)
+        self.environments.add(environment)
+        return environment
 
     def wants(self, environment: Environment) -> bool:
         """Whether one that has not started yet is still needed: others may have freed up."""
+        if self.spares is not None and environment in self.spares.making:
+            return not self.retired
         if self.reserve is not None and environment in self.reserve.members:
             return len(self.reserve.members) <= self.reserve.wanted
         return len(self.starting) <= len(self.waiting)
@@ -149,6 +165,8 @@ class Pool:
 
     def environment_free(self, environment: Environment) -> None:
         self.starting.discard(environment)
+        if self.spares is not None:
+            self.spares.done(environment)
         if self.reserve is not None and environment in self.reserve.members:
             self._reserved_free(self.reserve, environment)
             return
@@ -162,6 +180,9 @@ class Pool:
         if self.retired:
             self._forget(environment)
             environment.close()
+        elif environment.fresh and self.spares is not None:
+            self.idle.insert(0, environment)  # those that have served are used first
+            self._on_idle()
         else:
             self.idle.append(environment)
             self._on_idle()
@@ -210,6 +231,8 @@ class Pool:
         self.starting.discard(environment)
         if environment in self.idle:
             self.idle.remove(environment)
+        if self.spares is not None:
+            self.spares.done(environment)
         if self.reserve is not None:
             self.reserve.drop(environment)
 
@@ -243,6 +266,8 @@ class Pool:
 
     def _end_reserve(self) -> None:
         """What stands becomes like any other; nothing is replaced any more."""
+        if self.spares is not None:
+            self.spares.close()
         if self.reserve is not None:
             self.reserve.close()
             for environment in list(self.reserve.idle):

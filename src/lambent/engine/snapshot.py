@@ -278,6 +278,13 @@ class Snapshots:
             if made.done() and not made.cancelled() and made.exception() is None
         }
 
+    def ready(self, target: VersionTarget) -> bool:
+        """Whether an Active version has its template, or its standby, already."""
+        if not target.snap_start or target.state != "Active":
+            return False
+        made = self._made.get(_key(target))
+        return _key(target) in self._standby or (made is not None and made.done() and _usable(made))
+
     async def find(self, target: VersionTarget) -> Template | None:
         """The template to fork from; None for a version that is started in the plain way."""
         if not target.snap_start or _key(target) in self._standby:
