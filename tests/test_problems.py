@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 import lambent
+import lambent_inference
 from lambent import errors
 from lambent.problems import GROUPS, anchor, find, reference
 
 SOURCES = Path(lambent.__file__).parent
+TOOL = Path(lambent_inference.__file__).parent / "tool"
 DEFAULTS = {"SandboxError": "SANDBOX_UNAVAILABLE", "ConfigurationError": "SETTING_INVALID"}
 BY_FUNCTION = re.compile(r"(Runtime|Sandbox|Function|Extension)\.[A-Z][A-Za-z]+")
 PASSED_ON = {"error.code", "code"}
@@ -35,6 +37,9 @@ def trees():
         if path.is_relative_to(SOURCES / "problems"):
             continue
         yield path.relative_to(SOURCES), ast.parse(path.read_text())
+    # What `lambent model` runs tells its failures by code, and the command line passes them on.
+    for path in sorted(TOOL.glob("*.py")):
+        yield path.relative_to(TOOL.parent), ast.parse(path.read_text())
 
 
 def name_of(call):
@@ -55,7 +60,7 @@ def code_node(call):
     for keyword in call.keywords:
         if keyword.arg == "code":
             return keyword.value
-    return call.args[0] if name_of(call) == "Problem" and call.args else None
+    return call.args[0] if name_of(call) in {"Problem", "Failure"} and call.args else None
 
 
 def raised():
@@ -78,7 +83,7 @@ def codes(path, node):
         return [AWS[name]]
     if name == "InvalidStateTransition":
         return [name]
-    if name not in {"Problem", *DEFAULTS}:
+    if name not in {"Problem", "Failure", *DEFAULTS}:
         return []
     given = code_node(node)
     if given is None:

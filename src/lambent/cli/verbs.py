@@ -33,6 +33,7 @@ VERBS: Final = {
     "cost": Entry("Use", "Show what a function cost, and what it would."),
     "fn": Entry("Manage", "List, show and delete functions."),
     "alias": Entry("Manage", "List aliases, point them at versions, split their calls."),
+    "model": Entry("Manage", "Push, list, show, remove and import model packages."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
     "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
     "completion": Entry("Meta", "Print the script for Tab in bash, zsh or fish."),

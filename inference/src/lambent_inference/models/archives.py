@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from lambent_inference.errors import BrokenPackage
@@ -71,11 +71,9 @@ def _copy(source: IO[bytes], out: IO[bytes], size: int) -> None:
 def _prefix(members: list[Member]) -> str:
     """The one folder that everything lies in, if model.json lies there and not at the top."""
     names = {member.name for member in members}
-    if MANIFEST in names:
-        return ""
-    tops = {PurePosixPath(name).parts[0] for name in names if name}
-    if len(tops) == 1 and all("/" in name for name in names):
-        return f"{tops.pop()}/"
+    tops = {name.partition("/")[0] for name in names}
+    if MANIFEST not in names and len(tops) == 1 and f"{(top := tops.pop())}/{MANIFEST}" in names:
+        return f"{top}/"
     return ""
 
 

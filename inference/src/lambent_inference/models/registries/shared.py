@@ -48,6 +48,8 @@ class Shared:
 
     def _connected(self) -> Any:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         s = self._settings
         return redis.Redis(
@@ -57,6 +59,8 @@ class Shared:
             ssl=s.redis_ssl,
             socket_timeout=SECONDS,
             socket_connect_timeout=SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
         )
 
 

@@ -1,0 +1,41 @@
+"""`lambent model` as its user types it; what the tool does is tested beside the tool."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def lambent(tmp_path):
+    def lambent(*arguments, code=0):
+        command = [Path(sys.executable).parent / "lambent", "model", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, timeout=110, check=False
+        )
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    return lambent
+
+
+def test_push_list_show_and_remove(lambent, tmp_path):
+    (tmp_path / "model.skops").write_bytes(b"contents")
+    where = ["--registry", f"file://{tmp_path}/registry"]
+    facts = ["--id", "churn", "--version", "1", "--task", "tabular", "--family", "sklearn"]
+    assert lambent("push", "model.skops", *where, *facts)["model"] == "churn/1"
+    assert [one["model"] for one in lambent("ls", *where)["models"]] == ["churn/1"]
+    assert lambent("show", "churn", *where)["files"]["model.skops"]["size"] == 8
+    assert "NEEDS_YES" in lambent("rm", "churn/1", *where, code=3)
+    assert lambent("rm", "churn/1", *where, "--yes")["removed"] == "churn/1"
+    assert lambent("ls", *where)["models"] == []
+
+
+def test_failures_have_a_code_and_a_fix(lambent, tmp_path):
+    assert "--registry" in lambent("ls", code=2)
+    (tmp_path / "model.onnx").write_bytes(b"contents")
+    told = lambent("push", "model.onnx", "--registry", str(tmp_path / "registry"), code=1)
+    assert "MODEL_UNDESCRIBED" in told
+    assert "--task" in told
