@@ -14,40 +14,36 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import structlog
 import uvloop
 
-from lambent.api.app import App, Page
 from lambent.api.auth import Authenticator
-from lambent.api.context import Services
 from lambent.api.health import Health
-from lambent.api.log_lines import PREFIX as LOG_LINES
-from lambent.api.log_lines import LogLines
 from lambent.api.metrics_page import MetricsPage
-from lambent.api.request_lookup import PREFIX as REQUESTS
-from lambent.api.request_lookup import RequestLookup
 from lambent.clock import Clock, SystemClock
 from lambent.control.aws_clients import AwsClients
 from lambent.control.log_groups import LogGroups
 from lambent.control.names import Scope
 from lambent.control.service import Control
-from lambent.control.targets import LATEST, TargetListeners
+from lambent.control.targets import TargetListeners
 from lambent.engine import credentials
 from lambent.engine.bytecode import BytecodeCompiler
 from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.launcher import Launcher
-from lambent.errors import ConfigurationError, LambentError, SandboxError
+from lambent.errors import ConfigurationError, SandboxError
 from lambent.events.destinations import Destinations
 from lambent.events.outbox import Outbox
 from lambent.events.policy import EventPolicy, of_bundle
 from lambent.events.queue import EventQueue
 from lambent.events.sources.pollers import Pollers
-from lambent.http.server import Listener, Server
-from lambent.http.tls import tls_context
+from lambent.front_door import Rooms, open_front_door, own_url
+from lambent.gateway.addresses import Addresses
+from lambent.gateway.catalog import UrlCatalog
+from lambent.http.server import Listener
 from lambent.observe import server_log
 from lambent.observe.log_pages import Group
 from lambent.observe.log_streams import LogStreams
@@ -157,10 +153,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         stack.push_async_callback(dispatcher.close)
         compiler = BytecodeCompiler(host, planner, clock)
         stack.push_async_callback(compiler.close)
+        catalog = UrlCatalog(settings.url_base_domain)
+        addresses = Addresses(settings, catalog)
         control = Control(
             database=database,
             artifacts=Artifacts(settings.data_dir / "artifacts"),
-            listener=TargetListeners(dispatcher, compiler),
+            listener=TargetListeners(dispatcher, compiler, catalog),
+            url_address=addresses.address,
             allocator=dispatcher,
             preparer=dispatcher,
             runtimes=Catalog(settings.runtime_block_policy),
@@ -189,10 +188,21 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         own = OwnClients(settings, clients)
         stacks = Stacks(database, clock, own)
         await stacks.open()
-        listener = await _open_front_door(
-            settings, clock, stack, control, dispatcher, events, streams, stacks, pages
+        rooms = Rooms(
+            settings=settings,
+            clock=clock,
+            spawn=spawn,
+            control=control,
+            dispatcher=dispatcher,
+            events=events,
+            logs=streams,
+            stacks=stacks,
+            catalog=catalog,
+            addresses=addresses,
+            pages=pages,
         )
-        own.listening(_own_url(settings, listener))
+        listener = await open_front_door(rooms, stack)
+        own.listening(own_url(settings, listener))
         stack.push_async_callback(stacks.close)
         spawn(_prepare(planner, dispatcher))
         compiler.start(spawn)
@@ -298,83 +308,6 @@ async def _open_host(settings: Settings) -> SandboxHost:
 async def _prepare(planner: Planner, dispatcher: Dispatcher) -> None:
     """Lay out the interpreters of the functions that exist before somebody calls them."""
     await asyncio.to_thread(planner.prepare, dispatcher.runtimes())
-
-
-async def _open_front_door(
-    settings: Settings,
-    clock: Clock,
-    stack: contextlib.AsyncExitStack,
-    control: Control,
-    dispatcher: Dispatcher,
-    events: EventQueue,
-    logs: LogStreams,
-    stacks: Stacks,
-    pages: Mapping[str, Page],
-) -> Listener:
-
-    def log_group(account: str, region: str, name: str) -> str | None:
-        try:
-            return dispatcher.find(account, region, name).targets.versions[LATEST].log_group
-        except LambentError:
-            return None
-
-    authenticator = Authenticator(settings, clock)
-    lines = LogLines(logs.store, authenticator, clock, log_group)
-    requests = RequestLookup(logs.store, dispatcher.timelines, authenticator, log_group)
-    app = App(
-        settings,
-        clock,
-        Services(
-            dispatcher=dispatcher,
-            events=events,
-            functions=control.functions,
-            versions=control.versions,
-            aliases=control.aliases,
-            concurrency=control.concurrency,
-            provisioned=control.provisioned,
-            capacity_providers=control.capacity_providers,
-            scaling=control.scaling,
-            account_settings=control.account_settings,
-            layers=control.layers,
-            permissions=control.permissions,
-            resource_policies=control.resource_policies,
-            code_signing=control.code_signing,
-            tags=control.tags,
-            recursion=control.recursion,
-            runtime_managements=control.runtime_managements,
-            event_invokes=control.event_invokes,
-            function_urls=control.function_urls,
-            event_source_mappings=control.event_source_mappings,
-            logs=logs,
-            stacks=stacks,
-            code_download=control.open_code,
-        ),
-        pages=pages,
-        folders={LOG_LINES: lines.handle, REQUESTS: requests.handle},
-    )
-    stack.callback(app.close)
-    tls = None
-    if settings.tls_cert and settings.tls_key:
-        tls = tls_context(settings.tls_cert, settings.tls_key)
-    server = Server(app.handle, tls=tls, clock=clock)
-    server.on_too_large = app.too_large
-    stack.push_async_callback(server.drain, settings.drain_s)
-    stack.callback(logs.end_following)
-    try:
-        return await server.listen(settings.host, settings.port)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
-            code="CANNOT_LISTEN",
-            fix="stop what listens there, or choose another port: lambent up --port 9001",
-        ) from None
-
-
-def _own_url(settings: Settings, listener: Listener) -> str:
-    """Where this server reaches itself."""
-    scheme = "https" if settings.tls_cert else "http"
-    host = "127.0.0.1" if listener.host in {"0.0.0.0", "::"} else listener.host  # noqa: S104  is asked, not bound
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.port}"
 
 
 def _most_memory_mb() -> int:

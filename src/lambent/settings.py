@@ -60,6 +60,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth_keys: dict[str, str] = {}
     """Access key id → secret access key."""
 
+    url_style: Literal["auto", "host", "port", "path"] = "auto"
+    """How FunctionUrl is written: `http://<id>.lambda-url.<region>.localhost:<port>/`, a port of
+    its own per URL, or `/_url/<id>/`. `auto` takes the first where this machine resolves it, else
+    the second."""
+    url_base_domain: str | None = None
+    """A domain whose `*.lambda-url.<region>` names reach this server through a proxy; FunctionUrl is
+    then `https://<id>.lambda-url.<region>.<domain>/`."""
+
     sandbox: Literal["auto", "namespaces", "process"] = "auto"
     """`auto` isolates where this machine can and says so where it cannot; `process` never does."""
     network: Literal["auto", "none", "nat", "host"] = "auto"

@@ -99,6 +99,10 @@ class App:
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
         self._invoker = Invoker(services, self._authenticator, Router(model), clock, self._executor)
 
+    def add_folder(self, path: str, page: Page) -> None:
+        """As `folders` of the constructor, for who is made after this."""
+        self._folders[path] = page
+
     def close(self) -> None:
         """After the last exchange is over."""
         self._executor.shutdown()

@@ -1,13 +1,14 @@
-"""Function URL configs: five operations, and the one place that knows what a URL looks like.
+"""Function URL configs: the five operations.
 
-A URL's `url_id` is random, as on AWS; `address` makes the `FunctionUrl` of it. Serving the URLs is
-the gateway's work; it finds a function by its id with `find`. (LAMBDA.md 60–61.)
+A URL's `url_id` is random, as on AWS; an `Address` makes the `FunctionUrl` of it. Serving the URLs
+is the gateway's work, which is told of them with the function's targets. (LAMBDA.md 60–61.)
 """
 
 from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -64,17 +65,22 @@ class ListUrls(Request, frozen=True, kw_only=True):
     max_items: int | None = None
 
 
-def address(url_id: str, region: str) -> str:
-    """The `FunctionUrl` of an id: AWS's own form, so that its first label is the id anywhere."""
+Address = Callable[[str, str], str]
+"""(url id, region) → the `FunctionUrl`: the gateway knows where it can be reached."""
+
+
+def aws_address(url_id: str, region: str) -> str:
+    """AWS's own form, where nobody serves URLs."""
     return f"https://{url_id}.lambda-url.{region}.on.aws/"
 
 
 class FunctionUrls:
     """The URLs of all functions."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    def __init__(self, registry: Registry, clock: Clock, address: Address = aws_address) -> None:
         self._registry = registry
         self._clock = clock
+        self._address = address
 
     async def create(self, scope: Scope, request: CreateUrl) -> dict[str, Any]:
         name, qualifier = _named(scope, request, "CreateFunctionUrlConfig")
@@ -98,7 +104,7 @@ class FunctionUrls:
                 invoke_mode=request.invoke_mode or "BUFFERED",
                 cors=_cors(request.cors),
             )
-            shown = _shown(scope, name, qualifier, new)
+            shown = self._shown(scope, name, qualifier, new)
             del shown["LastModifiedTime"]
             if request.invoke_mode is None:
                 del shown["InvokeMode"]
@@ -124,7 +130,7 @@ class FunctionUrls:
             if request.cors is not None:
                 values["cors"] = _cors(request.cors)
             new = msgspec.structs.replace(kept, **values)
-            return _with_url(old, qualifier, new), _shown(scope, name, qualifier, new)
+            return _with_url(old, qualifier, new), self._shown(scope, name, qualifier, new)
 
         return await self._registry.change(scope, name, rule)
 
@@ -134,7 +140,7 @@ class FunctionUrls:
         kept = None if bundle is None else bundle.function.urls.get(place(qualifier))
         if kept is None:
             raise ResourceNotFound(ABSENT)
-        return _shown(scope, name, qualifier, kept)
+        return self._shown(scope, name, qualifier, kept)
 
     async def delete(self, scope: Scope, request: NamedUrl) -> None:
         name, qualifier = _named(scope, request, "DeleteFunctionUrlConfig")
@@ -156,22 +162,26 @@ class FunctionUrls:
         )
         answer: dict[str, Any] = {
             "FunctionUrlConfigs": [
-                _shown(scope, name, None if place_ == LATEST else place_, url)
+                self._shown(scope, name, None if place_ == LATEST else place_, url)
                 for place_, url in shown
             ]
         }
         return answer if marker is msgspec.UNSET else {**answer, "NextMarker": marker}
 
-    def find(self, scope: Scope, url_id: str) -> tuple[FunctionRef, FunctionUrl] | None:
-        """For the gateway: whose URL this is."""
-        for bundle in self._registry.all(scope):
-            for qualifier, url in bundle.function.urls.items():
-                if secrets.compare_digest(url.url_id, url_id):
-                    ref = FunctionRef(
-                        bundle.function.name, None if qualifier == LATEST else qualifier
-                    )
-                    return ref, url
-        return None
+    def _shown(
+        self, scope: Scope, name: str, qualifier: str | None, url: FunctionUrl
+    ) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "FunctionUrl": self._address(url.url_id, scope.region),
+            "FunctionArn": scope.arn(name, qualifier),
+            "AuthType": url.auth_type,
+            "CreationTime": iso8601(url.created_ms, offset="Z"),
+            "LastModifiedTime": iso8601(url.modified_ms, offset="Z"),
+            "InvokeMode": url.invoke_mode,
+        }
+        if url.cors is not None:
+            shown["Cors"] = url.cors
+        return shown
 
 
 def _named(scope: Scope, request: CreateUrl | UpdateUrl | NamedUrl, operation: str) -> FunctionRef:
@@ -190,17 +200,3 @@ def _cors(cors: Cors | None) -> dict[str, Any] | None:
         return None
     values = msgspec.to_builtins(cors)
     return {k: v for k, v in values.items() if v is not None}
-
-
-def _shown(scope: Scope, name: str, qualifier: str | None, url: FunctionUrl) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "FunctionUrl": address(url.url_id, scope.region),
-        "FunctionArn": scope.arn(name, qualifier),
-        "AuthType": url.auth_type,
-        "CreationTime": iso8601(url.created_ms, offset="Z"),
-        "LastModifiedTime": iso8601(url.modified_ms, offset="Z"),
-        "InvokeMode": url.invoke_mode,
-    }
-    if url.cors is not None:
-        shown["Cors"] = url.cors
-    return shown

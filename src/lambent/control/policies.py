@@ -22,6 +22,7 @@ from lambent.errors import (
     ResourceNotFound,
 )
 from lambent.store.policies import Policy
+from lambent.store.records import FunctionPolicy
 
 _SERVICE: Final = re.compile(r"[a-z0-9\-.]+\.amazon(aws)?\.com(\.cn)?")
 _KNOWN: Final = re.compile(
@@ -80,7 +81,7 @@ def check_length(policy: str) -> None:
         )
 
 
-def document(policy: Policy) -> str:
+def document(policy: Policy | FunctionPolicy) -> str:
     """The policy as the JSON text that Get*Policy answers."""
     whole = {"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}
     return msgspec.json.encode(whole).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lambent.control import capacity_config
+from lambent.control import capacity_config, policies
 from lambent.control.answers import log_group, shown_state
 from lambent.control.bundle import Bundle
 from lambent.control.images import resolved
@@ -41,6 +41,11 @@ def targets(
         aliases={name: _alias(alias) for name, alias in bundle.aliases.items()},
         provisioned=dict(_provisioned(bundle)),
         recursive_loop=bundle.function.recursive_loop,
+        urls=bundle.function.urls,
+        policies={
+            where: kept.document or policies.document(kept)
+            for where, kept in bundle.function.policies.items()
+        },
     )
 
 

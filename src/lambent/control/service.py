@@ -22,7 +22,7 @@ from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
 from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
-from lambent.control.function_urls import FunctionUrls
+from lambent.control.function_urls import Address, FunctionUrls, aws_address
 from lambent.control.functions import Functions
 from lambent.control.images import Images
 from lambent.control.layers import Layers
@@ -65,6 +65,7 @@ class Control:
         secret: bytes | None = None,
         clients: AwsClients | None = None,
         preparer: Preparer | None = None,
+        url_address: Address = aws_address,
     ) -> None:
         self._artifacts = artifacts
         self.clients = clients or AwsClients(settings)
@@ -108,7 +109,7 @@ class Control:
         self.recursion = Recursion(registry)
         self.runtime_managements = RuntimeManagements(registry)
         self.event_invokes = EventInvokes(registry, clock)
-        self.function_urls = FunctionUrls(registry, clock)
+        self.function_urls = FunctionUrls(registry, clock, url_address)
         self.event_source_mappings = EventSourceMappings(
             Shelf(database, "event-source-mapping", EventSourceMapping),
             registry,

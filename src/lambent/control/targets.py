@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+from lambent.store.records import FunctionUrl
+
 LATEST = "$LATEST"
 
 
@@ -111,6 +113,10 @@ class FunctionTargets:
     """By version."""
     recursive_loop: Literal["Terminate", "Allow"] = "Terminate"
     """Whether a chain of invokes that comes back here again and again is stopped."""
+    urls: Mapping[str, FunctionUrl] = field(default_factory=dict)
+    """Function URLs by alias, or `$LATEST`; what the gateway serves."""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """Resource-based policies as JSON, by version, alias, or `$LATEST` for the function's own."""
 
 
 class TargetListener(Protocol):

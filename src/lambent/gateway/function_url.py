@@ -18,12 +18,13 @@ from lambent.engine.dispatcher import Dispatcher
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import AwsError, LambentError
 from lambent.gateway.answer import AnswerError, Fields, HttpAnswer, answer_v2
+from lambent.gateway.catalog import UrlCatalog
 from lambent.gateway.cors import without_cors
 from lambent.gateway.event_v2 import Frame, event_v2
 from lambent.gateway.gate import Gate, Refusal, Visitor, forbidden
 from lambent.gateway.request import HttpRequest
 from lambent.gateway.streamed import StreamedUrlAnswer, prelude_answer
-from lambent.gateway.urls import UrlCatalog, UrlTarget
+from lambent.gateway.urls import UrlTarget
 from lambent.http.exchange import Exchange
 from lambent.observe.trace_header import new_trace
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
+from lambent.control.iam.document import Policy
 from lambent.gateway.cors import Cors
 
 PATH_PREFIX: Final = "/_url/"
@@ -34,12 +35,14 @@ class UrlTarget:
     cors: Cors | None
     domain: str
     """`<id>.lambda-url.<region>.<base>`: what the event shows as domainName."""
+    policy: Policy | None = None
+    """The resource-based policy of what the URL runs."""
 
-
-class UrlCatalog(Protocol):
-    """Which URLs there are."""
-
-    def find(self, url_id: str) -> UrlTarget | None: ...
+    @property
+    def arn(self) -> str:
+        """Of what the URL runs."""
+        arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{self.function_name}"
+        return arn if self.qualifier is None else f"{arn}:{self.qualifier}"
 
 
 def by_host(host: bytes) -> str | None:
