@@ -50,6 +50,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors(),
         "metrics.md": metrics(),
         "decisions/index.md": decisions(),
+        "inference-settings.md": inference_settings(),
     }
     return {**generated, "llms.txt": llms(generated)}
 
@@ -156,6 +157,49 @@ def settings() -> Iterator[tuple[str, str, str, str]]:
             value = ast.literal_eval(node.value)  # type: ignore[arg-type]
             default = "none" if value in (None, {}) else f"`{toml(value)}`"
         yield name, kind_of(node.annotation), default, inspect.cleandoc(str(after.value.value))
+
+
+def inference_settings() -> str:
+    """One table: the variables of the inference server, from its settings module."""
+    from lambent_inference import settings as module
+
+    lines = ["# Settings of the inference server", "", NOTE, ""]
+    lines += [
+        "Variables that the [inference server](inference.md) reads, under the names that users of"
+    ]
+    lines += [
+        "the public API know. The nine that decide what a request may reach are the first block's"
+    ]
+    lines += [
+        "`ALLOW_…`, `USE_FILE_CACHE…` and `MODEL_VALIDATION_DISABLED`. What cannot be read stops the"
+    ]
+    lines += ["start, by name. A list is separated by commas.", ""]
+    lines += ["| variable | takes | default | meaning |", "|---|---|---|---|"]
+    for name, annotation, default, text in fields_of(module.Settings):
+        shown = {"Names": "a list", "Path": "a path"}.get(annotation) or kind_of(
+            ast.parse(annotation, mode="eval").body
+        )
+        variables = module.ALIASES.get(name, (module.variable(name),))
+        named = " or ".join(f"`{one}`" for one in variables)
+        lines += [f"| {named} | {shown} | {default} | {cell(text)} |"]
+    return "\n".join([*lines, ""])
+
+
+def fields_of(record: type) -> Iterator[tuple[str, str, str, str]]:
+    """Name, annotation, default and docstring of each field, in the order of the source."""
+    body = ast.parse(inspect.getsource(record)).body[0].body  # type: ignore[attr-defined]
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(node, ast.AnnAssign):
+            continue
+        name = ast.unparse(node.target)
+        if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
+            raise SystemExit(f"{record.__name__}: {name} has no docstring")
+        default = "`cache` in the temporary folder"  # the only one that is computed
+        if node.value is not None and not isinstance(node.value, ast.Call):
+            value = ast.literal_eval(node.value)
+            value = ", ".join(value) if isinstance(value, tuple) else value
+            default = "" if value in (None, "") else f"`{value}`"
+        yield name, ast.unparse(node.annotation), default, inspect.cleandoc(str(after.value.value))
 
 
 def toml(value: Any) -> str:

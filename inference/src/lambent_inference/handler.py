@@ -8,8 +8,10 @@ the owner named are loaded for as long as Init allows.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
+import os
 from typing import Any, Final
 
 from mangum import Mangum
@@ -17,6 +19,7 @@ from mangum import Mangum
 from lambent_inference.app import create_app
 from lambent_inference.events import http, records
 from lambent_inference.renewal import on_renewal
+from lambent_inference.routes import bodies
 from lambent_inference.service import Service
 from lambent_inference.settings import load
 
@@ -38,6 +41,20 @@ class Handler:
         self.asgi = Mangum(self.app, lifespan="off")
         if not self.service.ready:
             self._loop.run_until_complete(self.service.preload())
+        self._prime()
+
+    def _prime(self) -> None:
+        """Have in Init what the first request would have to build.
+
+        Before a snapshot that is everything, since all who are restored from it share it; otherwise
+        somebody waits for Init, too, and only what every request needs is built.
+        """
+        self({"httpMethod": "GET", "path": "/info"})
+        self.service.metrics.requests.clear()
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            bodies.build()
+            for module in ("numpy", "PIL.Image", "lambent_inference.transport"):
+                importlib.import_module(module)
 
     def renew(self) -> None:
         """A new event loop. The old one is kept: closing it would disturb those who share it."""

@@ -47,6 +47,12 @@ def _placed(error: ValidationError, place: str) -> list[dict[str, Any]]:
     return [{**one, "loc": (place, *one["loc"])} for one in found]
 
 
+def build() -> None:
+    """Have every model built now, not when its route is first asked."""
+    for model in (*MODELS.values(), *QUERIES.values()):
+        model.model_rebuild()
+
+
 # ── OpenAPI ──────────────────────────────────────────────────────────────────────────────────────
 
 
