@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lambent.control.tags import ListTags, TagResource
 from lambent.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
 
 HERE = "arn:aws:lambda:us-east-1:123456789012"
@@ -214,5 +215,18 @@ def test_scaling_and_provisioning_are_for_one_kind_each(world):
                 ProvisionedConcurrentExecutions=1,
             ),
         )
+
+    world(main)
+
+
+def test_tags(world):
+    async def main(w):
+        await provider(w, Tags={"a": "1"})
+        tags = w.control.tags
+        await tags.tag(w.SCOPE, TagResource(resource=ARN, tags={"b": "2"}))
+        assert (await tags.list(w.SCOPE, ListTags(resource=ARN)))["Tags"] == {"a": "1", "b": "2"}
+        unknown = ListTags(resource=ARN + "x")
+        text = await refused(ResourceNotFound, tags.list(w.SCOPE, unknown))
+        assert text.startswith("Capacity provider not found: ")
 
     world(main)

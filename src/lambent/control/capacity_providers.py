@@ -7,6 +7,7 @@ is in its `CapacityProviderConfig`. (AWS Lambda developer guide, "Lambda Managed
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -175,6 +176,16 @@ class CapacityProviders:
         return ProviderVersionList(
             capacity_provider_arn=arn, function_versions=shown, next_marker=marker
         )
+
+    def read_tags(self, scope: Scope, name: str) -> Mapping[str, str]:
+        return self._find(scope, name).tags
+
+    async def change_tags(
+        self, scope: Scope, name: str, retag: Callable[[Mapping[str, str]], dict[str, str]]
+    ) -> None:
+        async with self._registry.exclusive(scope):
+            old = self._find(scope, name)
+            await self._put(scope, msgspec.structs.replace(old, tags=retag(old.tags)))
 
     def check(self, scope: Scope, arn: str) -> None:
         """A function names this provider: there must be one."""

@@ -38,7 +38,7 @@ from lambent.control.s3 import S3Source
 from lambent.control.scaling import FunctionScaling
 from lambent.control.shelf import Shelf
 from lambent.control.source_lookup import SourceLookup
-from lambent.control.tags import Tags, of_shelf
+from lambent.control.tags import Tagged, Tags, of_shelf
 from lambent.control.targets import Allocator, Preparer, TargetListener
 from lambent.control.versions import Versions
 from lambent.errors import ResourceNotFound, ServiceException
@@ -121,6 +121,9 @@ class Control:
         self.tags = Tags(
             registry,
             {
+                "capacity-provider": Tagged(
+                    self.capacity_providers.read_tags, self.capacity_providers.change_tags
+                ),
                 "code-signing-config": of_shelf(self.code_signing.shelf, _no_config),
                 "event-source-mapping": of_shelf(self.event_source_mappings.shelf, _no_mapping),
             },
