@@ -27,15 +27,19 @@ SOURCES = Path(__file__).parents[1] / "inference/src/lambent_inference"
 
 
 @functools.cache
-def package() -> bytes:
-    """The zip."""
+def package(models: Path | None = None) -> bytes:
+    """The zip; what is in `models` lies in the function under `models/`."""
     with tempfile.TemporaryDirectory(prefix="lambent-inference-") as folder:
         tree = Path(folder)
         ours = shutil.ignore_patterns("__pycache__")
         shutil.copytree(SOURCES, tree / SOURCES.name, ignore=ours)
         for name in sorted(required("lambent-inference") - {"lambent-inference"}):
             copy(importlib.metadata.distribution(name), tree)
-        return zipped(trim.files(tree, Path(sys.executable)))
+        files = trim.files(tree, Path(sys.executable))
+        for file in sorted(models.rglob("*")) if models else ():
+            if file.is_file():
+                files.append((f"models/{file.relative_to(models)}", file.read_bytes(), False))
+        return zipped(files)
 
 
 def zipped(files: list[tuple[str, bytes, bool]]) -> bytes:

@@ -2,9 +2,14 @@
 
 import base64
 import gzip
+import hashlib
+import io
 import json
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from scripts.package_inference import HANDLER, RUNTIME, package
 
 pytestmark = [
@@ -12,6 +17,48 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.xdist_group("inference-function"),
 ]
+
+
+VARIABLES = {
+    "INFERENCE_SERVER_ID": "mine",
+    "MODEL_REGISTRY": "file:///var/task/models",
+    "PRELOAD_MODELS": "shapes/1",
+}
+
+
+def detector(folder):
+    """A YOLOv8-shaped package, `shapes/1`: one box of class b in the middle, whatever the picture."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Sub", ["mean", "mean"], ["zero"]),
+        helper.make_node("Squeeze", ["zero", "axis"], ["flat"]),
+        helper.make_node("Add", ["flat", "box"], ["output0"]),
+    ]
+    box = np.array([[[32.0], [32], [20], [10], [0.1], [0.9]]], np.float32)
+    constants = [
+        numpy_helper.from_array(box, "box"),
+        numpy_helper.from_array(np.array([3]), "axis"),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, 64, 64])
+    output = helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["N", 6, 1])
+    graph = helper.make_graph(nodes, "made", [images], [output], constants)
+    opset = [helper.make_opsetid("", 13)]
+    data = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    place = folder / "shapes/1"
+    place.mkdir(parents=True)
+    (place / "weights.onnx").write_bytes(data)
+    digest = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    manifest = {
+        "format": 1,
+        "id": "shapes",
+        "version": "1",
+        "task": "object-detection",
+        "family": "yolov8",
+        "classes": ["a", "b"],
+        "files": {"weights.onnx": digest},
+    }
+    (place / "model.json").write_text(json.dumps(manifest))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +72,10 @@ def function(tmp_path_factory, shared_runtimes, live_server):
         Runtime=RUNTIME,
         Handler=HANDLER,
         Role="arn:aws:iam::123456789012:role/test",
-        Code={"ZipFile": package()},
+        Code={"ZipFile": package(detector(tmp_path_factory.mktemp("models")))},
         MemorySize=1769,
         Timeout=60,
-        Environment={"Variables": {"INFERENCE_SERVER_ID": "mine"}},
+        Environment={"Variables": VARIABLES},
     )
     server.active("vision")
     yield server
@@ -91,8 +138,42 @@ def test_as_a_function_url_would_ask(function):
     assert json.loads(refused["body"])["message"].startswith("Could not load input image.")
 
 
-def test_records_of_a_queue(function):
-    """There is no model and no picture: the message comes again, and the function itself is well."""
-    record = {"messageId": "1", "eventSource": "aws:sqs", "body": json.dumps({"image": 3})}
-    returned = function.invoke("vision", {"Records": [record]})
-    assert returned == {"batchItemFailures": [{"itemIdentifier": "1"}], "results": []}
+@pytest.fixture(scope="module")
+def picture():
+    stream = io.BytesIO()
+    Image.new("RGB", (128, 64), (9, 9, 9)).save(stream, "PNG")
+    return {"type": "base64", "value": base64.b64encode(stream.getvalue()).decode()}
+
+
+def test_a_model_answers(function, picture):
+    body = {"model_id": "shapes/1", "image": picture}
+    answer = function.invoke(
+        "vision", {"httpMethod": "POST", "path": "/infer/object_detection", "body": body}
+    )
+    assert answer["statusCode"] == 200, answer
+    (box,) = json.loads(answer["body"])["predictions"]
+    assert (box["x"], box["width"], box["class"]) == (64.0, 40.0, "b")
+    assert answer["headers"]["x-model-cold-start"] == "false", "it was loaded in Init"
+    assert answer["headers"]["x-model-version"] == "1"
+
+
+def test_a_prediction_leaves_a_line_for_metrics(function, picture, until):
+    body = {"model_id": "shapes/1", "image": picture, "api_key": "a-secret-key"}
+    event = {"httpMethod": "POST", "path": "/infer/object_detection", "body": body}
+    function.invoke("vision", event)
+    lines = until(lambda: [one for one in function.log("vision") if '"_aws"' in one])
+    line = json.loads(lines[0])
+    assert (line["Model"], line["TopConfidence"]) == ("shapes/1", pytest.approx(0.9))
+    assert "a-secret-key" not in "".join(function.log("vision"))
+
+
+def test_records_of_a_queue(function, picture):
+    bodies = {"1": {"image": 3}, "2": {"image": picture, "model_id": "shapes/1"}}
+    records = [
+        {"messageId": name, "eventSource": "aws:sqs", "body": json.dumps(body)}
+        for name, body in bodies.items()
+    ]
+    returned = function.invoke("vision", {"Records": records})
+    assert returned["batchItemFailures"] == [{"itemIdentifier": "1"}]
+    (result,) = returned["results"]
+    assert len(result["answer"]["predictions"]) == 1

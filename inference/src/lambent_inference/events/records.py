@@ -148,9 +148,9 @@ class _Worker:
             parameters = Parameters.model_validate(wanted.options or {})
         except ValidationError as error:
             raise InvalidRequest(f"{error.error_count()} parameters cannot be read.") from None
-        model, value = await look(
-            call, picture_model(call, model_id), (wanted.kind, wanted.value), call.key(), parameters
-        )
+        model_id = await picture_model(call, model_id)
+        source = (wanted.kind, wanted.value)
+        model, value = await look(call, model_id, source, call.key(), parameters)
         result = {
             "source": wanted.source,
             "model_id": model.model_id,

@@ -76,13 +76,22 @@ class Call:
         self._note(loaded.model, (loaded.load,) if loaded.load else ())
         return loaded.model
 
-    def named(self, model_id: str | None, family: Family) -> str:
-        """The model that a request names, or the one that its family has here."""
+    async def named(self, model_id: str | None, *families: Family) -> str:
+        """The model that a request names, or the only one here of the first family that has one."""
         if model_id:
             return checked_model_id(model_id)
-        if fixed := self.service.models.fixed(family):
-            return fixed
-        raise InvalidModelId
+        models, settings = self.service.models, self.service.settings
+        for load in (False, True):
+            if load:  # Init had no time for them, or unloaded them since
+                for wanted in (*settings.pinned_models, *settings.preload_models):
+                    await self.add(wanted, settings.roboflow_api_key)
+            for family in families:
+                if fixed := models.fixed(family):
+                    return fixed
+        raise InvalidModelId(
+            "Invalid Model ID sent in request: it names none, and no single one is pinned here "
+            "(PINNED_MODELS)."
+        )
 
     async def infer(
         self, model_id: str, task: Task, images: Sequence[Image], key: str | None

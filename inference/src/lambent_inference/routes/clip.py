@@ -71,7 +71,7 @@ async def compare(request: Request) -> Response:
 )
 async def embeddings(request: Request) -> Response:
     caller, body = Call(request), await read_body(request, schema.Embeddings)
-    model_id = caller.named(body.model_id, Family.EMBEDDING)
+    model_id = await caller.named(body.model_id, Family.EMBEDDING)
     asked = Asked(caller, model_id, caller.key(body.api_key))
     images = [body.image] if isinstance(body.image, schema.Picture) else list(body.image or ())
     texts = [body.text] if isinstance(body.text, str) else list(body.text or ())

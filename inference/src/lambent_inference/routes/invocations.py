@@ -16,7 +16,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from lambent_inference.errors import InvalidModelId, InvalidRequest
+from lambent_inference.errors import InvalidRequest
 from lambent_inference.models.contract import Description, Family, Predict, Scalar
 from lambent_inference.routes.answers import answer
 from lambent_inference.routes.call import Call
@@ -57,7 +57,7 @@ async def invocations(request: Request) -> Response:
         model = await table_model(caller, None)
         return await predict(caller, model, from_csv(data, kind, model))
     if kind.startswith(("image/", "application/x-image")):
-        return await see(caller, picture_model(caller, None), ("bytes", data), caller.key())
+        return await see(caller, await picture_model(caller, None), ("bytes", data), caller.key())
     if kind.startswith(("application/json", "text/json")):
         return await from_body(caller, data)
     raise InvalidRequest("Send text/csv, application/json, or a picture.")
@@ -74,7 +74,7 @@ async def from_body(caller: Call, data: bytes) -> Response:
     if isinstance(body, dict) and isinstance(image := body.get("image"), dict):
         source = (str(image.get("type", "base64")), image.get("value"))
         key = caller.key(key if isinstance(key, str) else None)
-        return await see(caller, picture_model(caller, named), source, key)
+        return await see(caller, await picture_model(caller, named), source, key)
     model = await table_model(caller, named)
     return await predict(caller, model, from_json(body))
 
@@ -84,16 +84,11 @@ async def from_body(caller: Call, data: bytes) -> Response:
 
 async def table_model(caller: Call, named: str | None) -> Description:
     model_id = caller.request.headers.get(TARGET) or named
-    return await caller.add(caller.named(model_id, Family.TABULAR), caller.key())
+    return await caller.add(await caller.named(model_id, Family.TABULAR), caller.key())
 
 
-def picture_model(caller: Call, named: str | None) -> str:
-    if model_id := caller.request.headers.get(TARGET) or named:
-        return model_id
-    for family in PICTURES:
-        if fixed := caller.service.models.fixed(family):
-            return fixed
-    raise InvalidModelId
+async def picture_model(caller: Call, named: str | None) -> str:
+    return await caller.named(caller.request.headers.get(TARGET) or named, *PICTURES)
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ router = APIRouter(tags=["tabular"])
 )
 async def tabular(request: Request) -> Response:
     caller, body = Call(request), await read_body(request, schema.Tabular)
-    model_id = caller.named(body.model_id, Family.TABULAR)
+    model_id = await caller.named(body.model_id, Family.TABULAR)
     task = Predict(rows=tuple(body.rows))
     outcome = await caller.infer(model_id, task, (), caller.key(body.api_key))
     value = {
@@ -45,7 +45,7 @@ async def tabular(request: Request) -> Response:
 async def features(request: Request) -> Response:
     caller = Call(request)
     model_id = request.query_params.get("model_id")
-    model = await caller.add(caller.named(model_id, Family.TABULAR), caller.key())
+    model = await caller.add(await caller.named(model_id, Family.TABULAR), caller.key())
     return await answer(caller, described(model))
 
 
