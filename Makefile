@@ -8,16 +8,19 @@ READY := $(VENV)/.ready
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench soak docs format clean
+.PHONY: help demo demo-vision up test check bench soak docs format clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml inference/pyproject.toml constraints.txt scripts/bootstrap
 	@scripts/bootstrap "$(PYTHON)" "$(VENV)"
 
 demo: $(READY) ## train, deploy, invoke, canary and price a model, then stop (under three minutes)
 	@$(BIN)/python examples/demo.py
+
+demo-vision: $(READY) ## a picture in, a picture with boxes out: the inference server as a function
+	@$(BIN)/python examples/demo_vision.py
 
 up: $(READY) ## run the platform in the foreground on http://127.0.0.1:9000
 	@$(BIN)/lambent up
