@@ -35,7 +35,11 @@ def textual(serialised) -> bytes:
 def visual(serialised) -> bytes:
     """The mean of each channel."""
     return serialised(
-        [helper.make_node("ReduceMean", ["pixel_values"], ["image_embeds"], axes=[2, 3], keepdims=0)],
+        [
+            helper.make_node(
+                "ReduceMean", ["pixel_values"], ["image_embeds"], axes=[2, 3], keepdims=0
+            )
+        ],
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["N", 3, 8, 8])],
         [helper.make_tensor_value_info("image_embeds", TensorProto.FLOAT, ["N", 3])],
     )

@@ -25,7 +25,7 @@ def iris():
 
 
 def test_skops(write, ask, iris, tmp_path):
-    model, table, kinds = iris
+    model, table, _ = iris
     write("iris/1", {"m.skops": skops.dumps(model)}, family="sklearn", features=SCHEMA, **FACTS)
     named = tuple(dict(zip(NAMES, row, strict=True)) for row in table.tolist())
     rows = ask("iris/1", Predict(rows=named))
@@ -95,7 +95,10 @@ def test_onnx_with_one_matrix(write, ask, serialised):
 
 
 def test_onnx_with_an_input_per_column(write, ask, serialised):
-    nodes = [helper.make_node("Cast", ["n"], ["m"], to=TensorProto.FLOAT), helper.make_node("Add", ["m", "y"], ["sum"])]
+    nodes = [
+        helper.make_node("Cast", ["n"], ["m"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["m", "y"], ["sum"]),
+    ]
     inputs = [
         helper.make_tensor_value_info("n", TensorProto.INT64, ["N", 1]),
         helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1]),
