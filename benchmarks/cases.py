@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import statistics
@@ -102,8 +103,10 @@ def cold_start_echo() -> Iterator[Result]:
     yield result("cold_start_echo", "ms", mine, theirs, "≤ peer + 60", met=mine <= theirs + 60)
 
 
-def cold_start_churn() -> Iterator[Result]:
-    with tempfile.TemporaryDirectory() as folder, platform(zipped_limit_mb="250") as server:
+@contextlib.contextmanager
+def churn_package() -> Iterator[tuple[bytes, bytes, Path]]:
+    """The churn example as `deploy` packs it, its sample event, and the package unpacked."""
+    with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "churn"
         shutil.copytree(ROOT / "examples" / "churn", work)
         training.run(work, "train.py", PYTHON, ())
@@ -111,8 +114,12 @@ def cold_start_churn() -> Iterator[Result]:
         tree = Path(folder) / "tree"
         with zipfile.ZipFile(io.BytesIO(package)) as zipped:
             zipped.extractall(tree)
+        yield package, (work / "event.json").read_bytes(), tree
+
+
+def cold_start_churn() -> Iterator[Result]:
+    with churn_package() as (package, event, tree), platform(zipped_limit_mb="250") as server:
         bare = "import sys; sys.path.insert(0, '.'); import handler"
-        event = (work / "event.json").read_bytes()
         ours, peer = [], []
         for i in range(5):
             ours.append(_first_answer_ms(server, f"churn-{i}", package, "handler.handler", event))

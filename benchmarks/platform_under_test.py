@@ -99,8 +99,8 @@ def pss_mb(pids: list[int]) -> float:
 
 
 @contextlib.contextmanager
-def platform(**settings: str) -> Iterator[Platform]:
-    """Start a server, hand it over, stop it."""
+def platform(*, cgroup: str = "", **settings: str) -> Iterator[Platform]:
+    """Start a server, hand it over, stop it. `cgroup`: the folder of a group to start it in."""
     with tempfile.TemporaryDirectory(prefix="lambent-bench-") as data_dir:
         environ = {
             **os.environ,
@@ -116,6 +116,8 @@ def platform(**settings: str) -> Iterator[Platform]:
             text=True,
             env=environ,
         )
+        if cgroup:
+            (Path(cgroup) / "cgroup.procs").write_text(str(process.pid))
         try:
             line = process.stdout.readline()
             if not line:

@@ -23,6 +23,8 @@ import uvloop
 from lambent.api.auth import Authenticator
 from lambent.api.health import Health
 from lambent.api.metrics_page import MetricsPage
+from lambent.api.snapshots_page import PATH as SNAPSHOTS
+from lambent.api.snapshots_page import SnapshotsPage
 from lambent.clock import Clock, SystemClock
 from lambent.control.aws_clients import AwsClients
 from lambent.control.log_groups import LogGroups
@@ -184,7 +186,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             clock=clock,
         )
         numbers = MetricsPage(Exposition(metrics, dispatcher.loads), Authenticator(settings, clock))
-        pages = {"/healthz": health.alive, "/readyz": health.ready, "/metrics": numbers.serve}
+        snapshots = SnapshotsPage(dispatcher, Authenticator(settings, clock))
+        pages = {
+            "/healthz": health.alive,
+            "/readyz": health.ready,
+            "/metrics": numbers.serve,
+            SNAPSHOTS: snapshots.handle,
+        }
         own = OwnClients(settings, clients)
         stacks = Stacks(database, clock, own)
         await stacks.open()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.usefixtures("forks")
@@ -93,3 +99,25 @@ def test_snapshots_are_made_again_after_a_restart(start_server, name):
     answer = second.invoke("f", Qualifier=version)
     assert answer["type"] == "snap-start"
     assert answer["made"] != made
+
+
+def test_snapshot_show_counts_private_shared_and_total(server, name):
+    ballast = "ballast = bytearray(b'x') * (40 << 20)\n"
+    server.function(name, ballast + SOURCE, SnapStart=SNAP_START)
+    version = _published(server, name)
+    server.invoke(name, Qualifier=version)
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("lambent"), "snapshot", "show", name, "--json"],
+        env={**os.environ, "LAMBENT_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    (facts,) = json.loads(shown.stdout)["snapshots"]
+    assert (facts["function"], facts["version"]) == (name, version)
+    assert facts["environments"] >= 1
+    assert facts["shared_kb"] > 40 * 1024
+    assert facts["private_kb"] < facts["environments"] * 20 * 1024
+    assert facts["total_kb"] < facts["shared_kb"] + facts["private_kb"] + 1024

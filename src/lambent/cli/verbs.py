@@ -34,6 +34,7 @@ VERBS: Final = {
     "fn": Entry("Manage", "List, show and delete functions."),
     "alias": Entry("Manage", "List aliases, point them at versions, split their calls."),
     "model": Entry("Manage", "Push, list, show, remove and import model packages."),
+    "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
     "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
     "completion": Entry("Meta", "Print the script for Tab in bash, zsh or fish."),

@@ -386,6 +386,22 @@ class Environment:
         self._journal.ended(report)
 
     @property
+    def own_mb(self) -> int:
+        """What it takes of the machine's memory: what it shares with its template is there once."""
+        shared = 0 if self._template is None else self._template.shared_mb
+        return max(self.used_mb - shared, 1) if self.used_mb else 0
+
+    @property
+    def template(self) -> Template | None:
+        """What it was forked from."""
+        return self._template
+
+    @property
+    def pid(self) -> int:
+        """Its runtime's, on the host; 0 while there is none."""
+        return 0 if self._runtime is None else self._runtime.process.pid
+
+    @property
     def fresh(self) -> bool:
         """It stands, and has not been used yet."""
         return self._restore is not None or self._init_ms is not None

@@ -86,7 +86,7 @@ class Keeper:
         pools = list(self._pools())
         # Those that wait for their own start have nothing yet.
         used_mb = sum(
-            e.used_mb or (0 if e.state is State.NEW else NEW_ENVIRONMENT_MB)
+            e.own_mb or (0 if e.state is State.NEW else NEW_ENVIRONMENT_MB)
             for p in pools
             for e in p.environments
         )
@@ -94,7 +94,7 @@ class Keeper:
             oldest = self._give_back_oldest(pools)
             if oldest is None:
                 return False
-            used_mb -= oldest.used_mb or NEW_ENVIRONMENT_MB
+            used_mb -= oldest.own_mb or NEW_ENVIRONMENT_MB
         return True
 
     def give_back_longest_idle(self) -> bool:

@@ -270,6 +270,10 @@ class Snapshots:
         """Why a version's environments are started, not forked; empty if they are forked."""
         return self._standby.get(_key(target), "")
 
+    def standing_by(self) -> Mapping[str, str]:
+        """Versions that are started in the plain way, by ARN, and why."""
+        return {arn: why for (arn, _), why in self._standby.items()}
+
     def standing(self) -> Mapping[tuple[str, str], Template]:
         """The templates that are ready, by ARN and generation."""
         return {

@@ -58,5 +58,5 @@ class Start:
                 await environment.initialised.wait()
             finally:
                 pacer.done(self)
-            self._pool.measured_mb = max(self._pool.measured_mb, environment.used_mb)
+            self._pool.measured_mb = max(self._pool.measured_mb, environment.own_mb)
         await environment.closed()

@@ -8,6 +8,12 @@ from lambent.problems.entry import Entry
 
 ENTRIES: Final = (
     Entry(
+        "NOT_ON_AWS",
+        "AWS has no answer to this.",
+        "The verb shows what a lambent server measures of itself.",
+        "Leave `--aws` away, or name a server with `--endpoint-url`.",
+    ),
+    Entry(
         "USAGE",
         "The command was not written as its verb takes it.",
         "A flag or argument is missing, unknown, or has a value of the wrong kind.",
