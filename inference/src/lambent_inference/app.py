@@ -4,6 +4,7 @@ Routes are in `routes/`, one file per family; `edge.py` wraps them with what eve
 common. `uvicorn --factory lambent_inference.app:create_app` serves it; `handler.py` is for Lambda.
 """
 
+# ruff: noqa: E402  two things must stand before these imports
 from __future__ import annotations
 
 import contextlib
@@ -18,15 +19,23 @@ import pydantic
 # FastAPI describes OpenAPI itself in forty pydantic models, whose validators nothing needs before
 # /openapi.json: a third of its import. Built on first use they cost nothing here.
 pydantic.BaseModel.model_config["defer_build"] = True
-from fastapi import FastAPI  # noqa: E402
+from fastapi import FastAPI
 
 pydantic.BaseModel.model_config.pop("defer_build")
 
-from lambent_inference import __version__  # noqa: E402
-from lambent_inference.edge import Edge  # noqa: E402
-from lambent_inference.routes import failures, install  # noqa: E402
-from lambent_inference.service import Service  # noqa: E402
-from lambent_inference.settings import load  # noqa: E402
+from starlette.middleware.cors import CORSMiddleware
+
+from lambent_inference import __version__
+from lambent_inference.edge import Edge
+from lambent_inference.routes import failures, install
+from lambent_inference.service import Service
+from lambent_inference.settings import load
+
+EXPOSED = (
+    "x-request-id", "X-Model-Id", "X-Model-Version", "X-Model-Cold-Start",
+    "X-Model-Cold-Start-Count", "X-Model-Load-Time",
+)  # fmt: skip
+"""Headers of answers that a page in a browser may read."""
 
 
 def create_app(service: Service | None = None) -> FastAPI:
@@ -36,6 +45,14 @@ def create_app(service: Service | None = None) -> FastAPI:
     app.state.service = service
     failures.install(app)
     install(app, service.settings)
+    if service.settings.allow_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.allow_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
     app.add_middleware(Edge, service=service)
     return app
 

@@ -54,6 +54,8 @@ class Edge:
             log.exception("request %s failed", record.request_id)
             answer = _Answer.internal()
         await answer.send(send, record, gzipped="gzip" in headers.get("accept-encoding", ""))
+        if not self.service.counting:
+            return
         route = getattr(scope.get("route"), "path", "other")
         self.service.metrics.requests[route, answer.status] += 1
         if self.service.settings.api_logging_enabled:

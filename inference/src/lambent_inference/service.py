@@ -42,6 +42,8 @@ class Service:
         self.images = Loader(settings)
         self.capture = Capture(settings)
         self.ready = not (settings.preload_models or settings.pinned_models)
+        self.counting = True
+        """Whether requests are counted and logged; Init's own is not."""
         self._make = make
         self._models: Manager | None = None
 
@@ -56,18 +58,21 @@ class Service:
         """Whether any model was asked for yet."""
         return self._models is not None
 
-    async def preload(self) -> None:
-        """Load what the owner named, within the time of Init; the rest is loaded when asked for."""
-        end = time.monotonic() + self.settings.preload_budget_s
+    async def preload(self, budget_s: float | None = None) -> None:
+        """Load what the owner named; past the budget the rest is loaded when asked for."""
+        end = None if budget_s is None else time.monotonic() + budget_s
         for model_id in dict.fromkeys(
             (*self.settings.pinned_models, *self.settings.preload_models)
         ):
             try:
-                async with asyncio.timeout(end - time.monotonic()):
+                async with asyncio.timeout(None if end is None else end - time.monotonic()):
                     await self.models.add(model_id, api_key=self.settings.roboflow_api_key)
             except TimeoutError:
                 log.warning("preloading stopped at %s: its time is used up", model_id)
                 break
             except InferenceError as error:
                 log.warning("%s cannot be preloaded: %s", model_id, error)
+            except Exception:
+                # One model's fault must not keep the others, and every route without one, away.
+                log.exception("%s cannot be preloaded", model_id)
         self.ready = True

@@ -135,7 +135,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     preload_models: Names = ()
     """Models loaded before the first request, within the time of Init."""
     preload_budget_s: float = 8.0
-    """Init ends after 10 s on Lambda: past this, models are loaded when asked for."""
+    """Init ends after 10 s on Lambda: past this, models are loaded when asked for. Before a snapshot,
+    with provisioned concurrency and in a long-running server there is more time."""
     pinned_models: Names = ()
     """Models that are preloaded and never unloaded to make room."""
     model_aliases: Names = ()

@@ -1,6 +1,8 @@
 """What needs no model: the server's own routes, and paths that are not there."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,39 @@ def test_a_wrong_body_is_echoed_without_keys_and_without_pictures(client):
     assert (detail["type"], detail["loc"]) == ("missing", ["body", "model_id"])
     assert "secret" not in answer.text
     assert len(answer.text) < 1000
+
+
+def test_pages_of_other_origins(client):
+    origin = {"origin": "https://shop.example.com"}
+    asked = {**origin, "access-control-request-method": "POST"}
+    open_to_all = client()
+    preflight = open_to_all.send("OPTIONS", "/infer/object_detection", headers=asked)
+    assert preflight.status == 200
+    answer = open_to_all.send("GET", "/info", headers=origin)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "X-Model-Id" in answer.headers["access-control-expose-headers"]
+    mine = client(ALLOW_ORIGINS="https://shop.example.com")
+    answer = mine.send("GET", "/info", headers=origin)
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example.com"
+    other = mine.send("GET", "/info", headers={"origin": "https://evil.example.com"})
+    assert "access-control-allow-origin" not in other.headers
+    none = client(ALLOW_ORIGINS="").send("GET", "/info", headers=origin)
+    assert "access-control-allow-origin" not in none.headers
+
+
+def test_opening_the_server_loads_no_model_runtime():
+    """What cold starts depend on: none of these is imported, and there are few pydantic models."""
+    code = """
+import sys, lambent_inference.handler as h
+assert h.handler({"httpMethod": "GET", "path": "/info"})["statusCode"] == 200
+assert h.handler({"httpMethod": "GET", "path": "/model/registry"})["statusCode"] == 200
+heavy = {"numpy", "onnxruntime", "PIL", "boto3", "botocore", "requests", "httpx", "torch", "cv2"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+import os, pydantic
+assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+def below(cls):
+    return {cls}.union(*map(below, cls.__subclasses__()))
+ours = [m for m in below(pydantic.BaseModel) if m.__module__.startswith("lambent_inference")]
+assert 10 < len(ours) <= 40, len(ours)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
