@@ -128,6 +128,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Past this size the least recently used packages are deleted; 0 means no limit."""
     model_registry: Names = ()
     """Where packages come from, by URI, first match wins: `file://`, `s3://`, `https://`."""
+    model_registry_token: str | None = None
+    """Sent to `https://` registries as a bearer token."""
     max_active_models: int = 8
     """Models loaded at once; past it the least recently used one is unloaded."""
     model_memory_mb: int = 0

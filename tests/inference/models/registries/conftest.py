@@ -14,6 +14,7 @@ class Registry:
         self.folder = folder
         self.faults: dict[str, list] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.tokens: set[str | None] = set()
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +35,7 @@ class Registry:
     def answer(self, call: BaseHTTPRequestHandler) -> None:
         path, wanted = call.path, call.headers.get("Range")
         self.asked.append((path, wanted))
+        self.tokens.add(call.headers.get("Authorization"))
         name = path.rpartition("/")[2]
         faults = self.faults.get(name)
         fault = (faults.pop(0) if len(faults) > 1 else faults[0]) if faults else None
@@ -98,13 +100,15 @@ def remote(registry, settings):
     """remote(**settings) → a registry that has little patience, and its cache."""
     from lambent_inference.models.cache import Cache
     from lambent_inference.models.download import Patience
-    from lambent_inference.models.registries.remote import Remote, _ask_web
+    from lambent_inference.models.registries.remote import Remote, web
     from lambent_inference.models.registries.shared import Shared
 
     def remote(request_s=20.0, max_mb=0, **more):
         configured = settings(**more)
         cache = Cache(configured.model_cache_dir, max_mb=max_mb)
         patience = Patience(request_s=request_s, pause_s=0.01)
-        return Remote(registry.uri, _ask_web, cache, Shared(configured), patience)
+        return Remote(
+            registry.uri, web(configured.model_registry_token), cache, Shared(configured), patience
+        )
 
     return remote

@@ -205,3 +205,8 @@ def test_the_cache_keeps_its_size_and_what_is_held(remote, write, graph, root, r
 
 def test_redis_that_is_away_changes_nothing(remote):
     held(remote(redis_host="127.0.0.1", redis_port=1))
+
+
+def test_the_token_travels_in_the_header(remote, registry):
+    held(remote(model_registry_token="letmein"))
+    assert registry.tokens == {"Bearer letmein"}

@@ -8,7 +8,6 @@ through Redis where there is one. A URI that names an archive is a registry of o
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -47,18 +46,21 @@ def opened(uri: str, cache: Cache, settings: Settings) -> Remote | RemoteArchive
     split = urlsplit(base)
     if split.scheme == "http" and split.hostname not in LOOPBACK:
         raise InvalidModelConfiguration(detail=f"MODEL_REGISTRY: {uri!r} must be https://")
-    ask = _ask_s3 if split.scheme == "s3" else _ask_web
+    ask = _ask_s3 if split.scheme == "s3" else web(settings.model_registry_token)
     if archives.is_archive(base):
         return RemoteArchive(base, ask, cache, pinned.removeprefix("sha256=") or None)
     return Remote(base.rstrip("/"), ask, cache, Shared(settings))
 
 
-@contextlib.contextmanager
-def _ask_web(url: str, headers: Headers, seconds: float) -> Iterator[Answer]:
-    token = os.environ.get("MODEL_REGISTRY_TOKEN")
+def web(token: str | None) -> Ask:
     own: Mapping[str, str] = {"Authorization": f"Bearer {token}"} if token else {}
-    with get(url, {**headers, **own}, seconds) as answer:
-        yield answer
+
+    @contextlib.contextmanager
+    def ask(url: str, headers: Headers, seconds: float) -> Iterator[Answer]:
+        with get(url, {**headers, **own}, seconds) as answer:
+            yield answer
+
+    return ask
 
 
 @contextlib.contextmanager
