@@ -81,6 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folder of local file systems: FileSystemConfigs' access point `fsap-…` is its subfolder."""
     idle_s: float = 600.0
     """How long an environment may stay idle."""
+    snapshots: Literal["published", "latest", "all"] = "published"
+    """Which versions are restored from snapshots: `published` ones with SnapStart, as on AWS; with
+    `latest` also `$LATEST` of functions with SnapStart; with `all` every function's, asked or not."""
+    snapshot_idle_s: float = 3600.0
+    """How long a snapshot that no environment uses is kept in memory."""
     freeze: bool = True
     """Whether idle environments are frozen, as on Lambda; a debugger needs them awake."""
     start_wait_s: float = 10.0

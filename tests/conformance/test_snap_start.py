@@ -121,3 +121,11 @@ def test_snapshot_show_counts_private_shared_and_total(server, name):
     assert facts["shared_kb"] > 40 * 1024
     assert facts["private_kb"] < facts["environments"] * 20 * 1024
     assert facts["total_kb"] < facts["shared_kb"] + facts["private_kb"] + 1024
+
+
+def test_latest_is_restored_where_the_servers_owner_says_so(start_server):
+    server = start_server(snapshots="latest")
+    server.function("f", SOURCE, SnapStart=SNAP_START)
+    assert server.invoke("f")["type"] == "snap-start"
+    server.function("g", SOURCE)
+    assert server.invoke("g")["type"] == "on-demand"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
@@ -61,5 +62,34 @@ def test_a_spare_is_made_ahead_and_replaced(engine):
         both = await asyncio.gather(engine.answer(), engine.answer())
         assert spare.log_stream in both
         await _until(lambda: len(fresh()) == 1 and fresh() != [spare])
+
+    engine(scenario)
+
+
+def test_a_template_that_nobody_uses_is_given_back_and_made_again(engine):
+    source = "import uuid\nmade = uuid.uuid4().hex\ndef handler(event, context):\n    return made\n"
+
+    async def scenario(engine):
+        engine.function(source, snap_start=True)
+        first = await engine.answer()
+        snapshots = engine.dispatcher.snapshots
+        await _until(lambda: not snapshots.standing())
+        await _until(lambda: not engine.dispatcher.environments())
+        assert await engine.answer() != first
+
+    engine(scenario, idle_s=0.1, snapshot_idle_s=0.3)
+
+
+def test_a_template_ends_with_its_version(engine):
+    async def scenario(engine):
+        engine.function("def handler(event, context):\n    return 1\n", snap_start=True)
+        await engine.answer()
+        (old,) = engine.dispatcher.snapshots.standing().values()
+        engine.function("def handler(event, context):\n    return 2\n", snap_start=True)
+        assert await engine.answer() == 2
+        await _until(lambda: not os.path.exists(f"/proc/{old.pid}"))
+        (new,) = engine.dispatcher.snapshots.standing().values()
+        engine.dispatcher.function_deleted("123456789012", "us-east-1", "f")
+        await _until(lambda: not os.path.exists(f"/proc/{new.pid}"))
 
     engine(scenario)

@@ -57,9 +57,11 @@ class Registry:
         new_id: Callable[[], str],
         state_delay_s: float,
         preparer: Preparer | None = None,
+        snapshots: runnable.Snapshots = "published",
     ) -> None:
-        """`preparer` makes the snapshots of versions that want one."""
+        """`preparer` makes the snapshots of versions that want one; `snapshots`: who may."""
         self._preparer = preparer
+        self._snapshots = snapshots
         self._database = database
         self._artifacts = artifacts
         self._listener = listener
@@ -186,7 +188,9 @@ class Registry:
         names[key.name] = new
         if new.function.last_version:
             self._numbers[*key.scope, key.name] = new.function.last_version
-        targets = runnable.targets(new, self._artifacts.tree, self._pushed.get(key))
+        targets = runnable.targets(
+            new, self._artifacts.tree, self._pushed.get(key), self._snapshots
+        )
         if targets != self._pushed.get(key):
             self._pushed[key] = targets
             self._listener.function_changed(targets)
@@ -241,7 +245,7 @@ class Registry:
         assert self._preparer is not None
         try:
             return await self._preparer.prepare(
-                runnable.version_target(bundle, version, self._artifacts.tree)
+                runnable.version_target(bundle, version, self._artifacts.tree, self._snapshots)
             )
         except LambentError as error:
             log.error("snapshot.failed", function=bundle.arn, error=str(error))

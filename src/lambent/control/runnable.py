@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from lambent.control import capacity_config, policies
 from lambent.control.answers import log_group, shown_state
@@ -18,9 +19,15 @@ from lambent.control.targets import (
 )
 from lambent.store.records import LATEST, Alias, ImageConfig, Scaling, Version
 
+Snapshots = Literal["published", "latest", "all"]
+"""Which versions are restored from snapshots here (`settings.Settings.snapshots`)."""
+
 
 def targets(
-    bundle: Bundle, tree: Callable[[str], Path], previous: FunctionTargets | None
+    bundle: Bundle,
+    tree: Callable[[str], Path],
+    previous: FunctionTargets | None,
+    snapshots: Snapshots = "published",
 ) -> FunctionTargets:
     """All of a function's targets; an update in progress leaves the previous `$LATEST` serving."""
     served = {} if previous is None else previous.versions
@@ -30,7 +37,7 @@ def targets(
         if version.update_status == "InProgress" and name in served:
             made[name] = served[name]
         else:
-            made[name] = version_target(bundle, version, tree)
+            made[name] = version_target(bundle, version, tree, snapshots)
     return FunctionTargets(
         account=bundle.function.account,
         region=bundle.function.region,
@@ -49,7 +56,20 @@ def targets(
     )
 
 
-def version_target(bundle: Bundle, version: Version, tree: Callable[[str], Path]) -> VersionTarget:
+def _restored(version: Version, snapshots: Snapshots) -> bool:
+    """Published versions as AWS has it, and what this server's owner lets be restored besides."""
+    asked = version.configuration.snap_start == "PublishedVersions"
+    if snapshots == "all":
+        return not version.configuration.tenant_isolation
+    return asked and (version.number != LATEST or snapshots == "latest")
+
+
+def version_target(
+    bundle: Bundle,
+    version: Version,
+    tree: Callable[[str], Path],
+    snapshots: Snapshots = "published",
+) -> VersionTarget:
     """One version as the engine runs it."""
     kept = version.configuration
     image = kept.image or ImageConfig()
@@ -76,7 +96,7 @@ def version_target(bundle: Bundle, version: Version, tree: Callable[[str], Path]
         application_log_level=kept.logging.application_level,
         system_log_level=kept.logging.system_level,
         tracing_mode=kept.tracing_mode,
-        snap_start=kept.snap_start == "PublishedVersions" and version.number != LATEST,
+        snap_start=_restored(version, snapshots),
         max_concurrency=capacity_config.max_concurrency(kept),
         min_environments=(scaling.least or 0) if kept.capacity is not None else 0,
         max_environments=scaling.most if kept.capacity is not None else None,

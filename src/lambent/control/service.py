@@ -71,7 +71,14 @@ class Control:
         self.clients = clients or AwsClients(settings)
         self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
         self._registry = registry = Registry(
-            database, artifacts, listener, clock, new_id, settings.state_delay_s, preparer
+            database,
+            artifacts,
+            listener,
+            clock,
+            new_id,
+            settings.state_delay_s,
+            preparer,
+            settings.snapshots,
         )
         code = CodeStore(
             artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20

@@ -48,6 +48,8 @@ SNAP_START: Final = "snap-start"
 INIT_LIMIT_S: Final = 130.0
 LONGEST_INIT_S: Final = 900.0
 """AWS: 130 s, or the function's time limit if that is more, up to 15 minutes."""
+IDLE_S: Final = 3600.0
+"""How long a template that no environment uses is kept."""
 MOST_TEMPLATES: Final = 64
 """More than this at a time cost more memory than they are worth: the longest unused goes."""
 
@@ -77,8 +79,19 @@ class Report(msgspec.Struct):
 class Template:
     """One initialised process, and the place that it lives in."""
 
-    def __init__(self, target: VersionTarget, launcher: Launcher, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        target: VersionTarget,
+        launcher: Launcher,
+        spawn: Spawn,
+        idle_s: float,
+        unused: Callable[[], None],
+    ) -> None:
+        """`unused` is called when no environment has stood below it for `idle_s`."""
         self.target = target
+        self._idle_s = idle_s
+        self._unused = unused
+        self._idle: asyncio.TimerHandle | None = None
         self.shared_mb = 0
         self.report = Report()
         self.users = 0
@@ -183,11 +196,24 @@ class Template:
     def enter(self) -> None:
         """An environment is about to stand below it."""
         self.users += 1
+        self._disarm()
 
     def leave(self) -> None:
         self.users -= 1
         if self._retired and not self.users:
             self._spawn(self.close())
+        elif not self.users:
+            self.rest()
+
+    def rest(self) -> None:
+        """Nobody uses it now."""
+        self._disarm()
+        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._unused)
+
+    def _disarm(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     async def launch(self, place: ForkingSandbox, events: LogSink, log_stream: str) -> Runtime:
         """Fork a process into an environment's place; it says READY when it may be given work."""
@@ -236,6 +262,7 @@ class Template:
 
     async def _cut(self) -> None:
         """A template that is cut off ends by itself."""
+        self._disarm()
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -257,7 +284,15 @@ class Template:
 class Snapshots:
     """The templates of one server."""
 
-    def __init__(self, launcher: Launcher, spawn: Spawn, *, most: int = MOST_TEMPLATES) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        spawn: Spawn,
+        *,
+        most: int = MOST_TEMPLATES,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._idle_s = idle_s
         self._launcher = launcher
         self._spawn = spawn
         self._most = most
@@ -317,7 +352,9 @@ class Snapshots:
     async def _make(
         self, target: VersionTarget, key: tuple[str, str], made: asyncio.Future[Template]
     ) -> None:
-        template = Template(target, self._launcher, self._spawn)
+        template = Template(
+            target, self._launcher, self._spawn, self._idle_s, lambda: self._drop(key)
+        )
         try:
             _refuse(await asyncio.to_thread(self._launcher.unforkable, target))
             await template.make()
@@ -336,6 +373,7 @@ class Snapshots:
                 made.exception()
                 return
             made.set_result(template)
+            template.rest()
             log.info(
                 "snapshot.ready", function=target.arn, memory_mb=template.shared_mb,
                 connections=template.report.connections,
