@@ -25,7 +25,7 @@ pydantic.BaseModel.model_config.pop("defer_build")
 
 from starlette.middleware.cors import CORSMiddleware
 
-from lambent_inference import __version__
+from lambent_inference import __version__, logs
 from lambent_inference.edge import Edge
 from lambent_inference.routes import failures, install
 from lambent_inference.service import Service
@@ -41,6 +41,7 @@ EXPOSED = (
 def create_app(service: Service | None = None) -> FastAPI:
     """The app for a service, by default the one that the environment's settings describe."""
     service = service or Service(load())
+    logs.configure(service.settings)
     app = FastAPI(title="lambent inference", version=__version__, lifespan=_lifespan)
     app.state.service = service
     failures.install(app)
