@@ -207,6 +207,24 @@ def test_too_many_images(client, image):
     assert (answer.status, "MAX_IMAGES_PER_REQUEST" in answer.text) == (400, True)
 
 
+def test_images_that_are_too_large_together(client):
+    stream = io.BytesIO()
+    PillowImage.new("RGB", (1000, 900)).save(stream, "PNG")
+    image = {"type": "base64", "value": base64.b64encode(stream.getvalue()).decode()}
+    server = client(MAX_IMAGE_MEGAPIXELS="1")
+    body = {"model_id": "coco/3", "image": [image] * 2}
+    assert server.post("/infer/object_detection", body).status == 200
+    answer = server.post("/infer/object_detection", {**body, "image": [image] * 20})
+    assert (answer.status, "too large together" in answer.text) == (400, True)
+
+
+def test_one_broken_image_of_several(client, image):
+    body = {"model_id": "coco/3", "image": [image, {"type": "base64", "value": "!"}, image]}
+    answer = client().post("/infer/object_detection", body)
+    assert answer.status == 400
+    assert answer.json()["message"].startswith("Could not load input image. Cause: ")
+
+
 def test_a_request_that_is_too_large(client):
     body = {"model_id": "coco/3", "image": {"type": "base64", "value": "A" * (2 << 20)}}
     answer = client(MAX_REQUEST_MB="1").post("/infer/object_detection", body)

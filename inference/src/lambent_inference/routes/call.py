@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 
@@ -20,6 +20,11 @@ from lambent_inference.routes.schema import Picture
 from lambent_inference.routes.shapes import sureness
 from lambent_inference.security import checked_model_id
 from lambent_inference.service import Service
+
+AT_ONCE: Final = 8
+"""Images of one request that are fetched and decoded together."""
+TOGETHER: Final = 2
+"""How many times the largest image all of one request may have; they are in memory at once."""
 
 
 class Call:
@@ -52,10 +57,26 @@ class Call:
             raise InvalidImage(f"more than {most} images in one request (MAX_IMAGES_PER_REQUEST).")
         if not pictures:
             raise InvalidImage("there is none in the request.")
-        one_by_one = [self.image(one.type, one.value, orient=orient) for one in pictures]
-        if len(one_by_one) == 1:
-            return [await one_by_one[0]]
-        return list(await asyncio.gather(*one_by_one))
+        turn = asyncio.Semaphore(AT_ONCE)
+        left = self.service.settings.max_image_megapixels * 1_000_000 * TOGETHER
+
+        async def one(picture: Picture) -> Image:
+            nonlocal left
+            async with turn:
+                image = await self.image(picture.type, picture.value, orient=orient)
+            left -= image.width * image.height
+            if left < 0:
+                raise InvalidImage("the images of one request are too large together.")
+            return image
+
+        if len(pictures) == 1:
+            return [await one(pictures[0])]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                under_way = [tasks.create_task(one(picture)) for picture in pictures]
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return [task.result() for task in under_way]
 
     async def image(self, kind: str, value: Any, *, orient: bool = True) -> Image:
         loader = self.service.images
