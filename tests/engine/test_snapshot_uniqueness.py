@@ -327,3 +327,70 @@ def handler(event, context):
         assert error["errorType"] in {"Runtime.OutOfMemory", "Runtime.ExitError", "MemoryError"}
 
     engine(scenario)
+
+
+def test_a_boto3_client_made_in_init_uses_the_environments_own_credentials(engine):
+    source = """
+import time
+import boto3
+client = boto3.client("s3", region_name="us-east-1")
+
+def key():
+    return client._request_signer._credentials.get_frozen_credentials().access_key
+in_init = key()
+
+def handler(event, context):
+    time.sleep(0.5)
+    return [in_init, key()]
+"""
+
+    async def scenario(engine):
+        engine.function(source, snap_start=True, memory_mb=512)
+        answers = await _answers(engine)
+        assert len({init for init, _ in answers}) == 1
+        assert len({mine for _, mine in answers}) == FORKS
+        assert answers[0][0] not in {mine for _, mine in answers}
+
+    engine(scenario)
+
+
+def test_onnxruntime_of_one_thread_answers_in_forks(engine):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("numpy")
+    # A model that doubles its input: ir 8, opset 13, one Add of x and x, written by hand.
+    source = """
+import os
+import numpy
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+
+def field(number, payload):
+    return bytes([number << 3 | 2, len(payload)]) + payload
+def value(name):
+    dim = field(1, bytes([8, 2]))
+    kind = field(1, bytes([8, 1]) + field(2, dim))
+    return field(1, name) + field(2, kind)
+node = field(1, b"x") + field(1, b"x") + field(2, b"y") + field(4, b"Add")
+graph = field(1, node) + field(2, b"g") + field(11, value(b"x")) + field(12, value(b"y"))
+model = bytes([8, 8]) + field(7, graph) + field(8, bytes([16, 13]))
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+options.inter_op_num_threads = 1
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+ones = numpy.ones(2, dtype=numpy.float32)
+first = session.run(None, {"x": ones})
+
+def handler(event, context):
+    import time
+    time.sleep(0.5)
+    return session.run(None, {"x": ones})[0].tolist()
+"""
+
+    async def scenario(engine):
+        engine.function(source, snap_start=True, memory_mb=1024)
+        _with_packages(engine, "numpy", "onnxruntime")
+        (target,) = engine.targets["f"].versions.values()
+        assert await _answers(engine) == [[2.0, 2.0]] * FORKS
+        assert engine.dispatcher.snapshots.why_not(target) == ""
+
+    engine(scenario)
