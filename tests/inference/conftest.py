@@ -90,6 +90,9 @@ class KnownAnswers:
     async def clear(self):
         self.loaded.clear()
 
+    def usage(self):
+        return [c.Usage(name, "3", 7, 4, 0, 1000) for name in self.loaded]
+
     def describe(self):
         return list(self.loaded.values())
 

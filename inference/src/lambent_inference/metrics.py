@@ -6,6 +6,10 @@ Two families of counters need no client library: one dict each, changed on the e
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lambent_inference.models.contract import Usage
 
 
 class Metrics:
@@ -17,7 +21,8 @@ class Metrics:
         self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.loads: defaultdict[str, int] = defaultdict(int)
 
-    def text(self) -> str:
+    def text(self, usage: Sequence[Usage] = ()) -> str:
+        """`usage` is of the models that are loaded now."""
         lines = [
             *_head("lambent_inference_requests_total", "Requests by route and status."),
             *(
@@ -40,11 +45,25 @@ class Metrics:
                 for model, n in sorted(self.loads.items())
             ),
         ]
+        for name, text, value in GAUGES:
+            lines += _head(f"lambent_inference_model_{name}", text, "gauge")
+            lines += [
+                f"lambent_inference_model_{name}{_of((one.model_id, one.version))} {value(one)}"
+                for one in usage
+            ]
         return "\n".join([*lines, ""])
 
 
-def _head(name: str, text: str) -> tuple[str, str]:
-    return f"# HELP {name} {text}", f"# TYPE {name} counter"
+GAUGES: Final[tuple[tuple[str, str, Callable[[Usage], int]], ...]] = (
+    ("memory_bytes", "What a loaded model holds.", lambda one: one.memory_bytes),
+    ("in_flight", "Calls that a model is answering.", lambda one: one.in_flight),
+    ("calls", "Calls answered since a model was loaded.", lambda one: one.calls),
+    ("runs", "Runs of its graph for them; requests may share one.", lambda one: one.runs),
+)
+
+
+def _head(name: str, text: str, kind: str = "counter") -> tuple[str, str]:
+    return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
 
 
 def _of(key: tuple[str, str]) -> str:

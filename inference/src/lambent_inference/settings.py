@@ -16,7 +16,9 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from msgspec import Struct, field
 
 Names = tuple[str, ...]
-SECRET: Final = frozenset({"roboflow_api_key", "redis_password", "roboflow_service_secret"})
+SECRET: Final = frozenset(
+    {"roboflow_api_key", "redis_password", "roboflow_service_secret", "model_registry_token"}
+)
 """Never shown, never logged."""
 ALIASES: Final = {"roboflow_api_key": ("ROBOFLOW_API_KEY", "API_KEY")}
 

@@ -17,6 +17,7 @@ from lambent_inference.errors import (
     TooLarge,
     WrongFamily,
 )
+from lambent_inference.metrics import Metrics
 from lambent_inference.models import loading
 from lambent_inference.models.contract import Classify, Detect, Family
 
@@ -67,6 +68,9 @@ def test_a_model_is_found_loaded_and_answers(write, graph, boxes, manager, blank
     assert models.fixed(Family.OCR) is None
     (usage,) = models.usage()
     assert (usage.calls, usage.in_flight) == (2, 0)
+    told = Metrics().text([usage])
+    assert 'lambent_inference_model_calls{model="shapes/1",version="1"} 2' in told
+    assert 'lambent_inference_model_in_flight{model="shapes/1",version="1"} 0' in told
 
 
 def test_errors_by_name(write, graph, boxes, manager, blank):

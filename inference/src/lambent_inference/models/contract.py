@@ -300,6 +300,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
     loads: tuple[Load, ...] = ()
 
 
+class Usage(Struct, frozen=True):
+    """What one loaded model has done and holds, for `/metrics`."""
+
+    model_id: str
+    version: str
+    calls: int
+    runs: int
+    """Of the graph: fewer than calls where requests shared some."""
+    in_flight: int
+    memory_bytes: int
+
+
 class Manager(Protocol):
     """Loads on demand, once at a time per model, within its budget.
 
@@ -322,6 +334,10 @@ class Manager(Protocol):
 
     def describe(self) -> Sequence[Description]:
         """What is loaded, the least recently used first."""
+        ...
+
+    def usage(self) -> Sequence[Usage]:
+        """One per loaded model."""
         ...
 
     def fixed(self, family: Family) -> str | None:

@@ -27,6 +27,7 @@ from lambent_inference.models.contract import (
     Loaded,
     Outcome,
     Task,
+    Usage,
 )
 from lambent_inference.models.memory import budget_bytes
 from lambent_inference.models.registries.source import Found
@@ -58,19 +59,6 @@ class Entry:
     def description(self) -> Description:
         own = self.model.description
         return replace(own, aliases=tuple(sorted(self.aliases - {own.model_id})))
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a loaded model has done, for /metrics."""
-
-    model_id: str
-    calls: int
-    seconds: float
-    runs: int
-    """Of the graph: fewer than calls where requests shared some."""
-    in_flight: int
-    memory_bytes: int
 
 
 def make(settings: Settings) -> ModelManager:
@@ -147,11 +135,15 @@ class ModelManager:
     def usage(self) -> Sequence[Usage]:
         return [
             Usage(
-                entry.found.model_id, entry.answered, entry.seconds, entry.batcher.runs,
-                entry.calls, entry.model.description.memory_bytes,
+                entry.found.model_id,
+                entry.model.description.version,
+                entry.answered,
+                entry.batcher.runs,
+                entry.calls,
+                entry.model.description.memory_bytes,
             )
             for entry in self._loaded.values()
-        ]  # fmt: skip
+        ]
 
     async def infer(
         self,

@@ -59,7 +59,8 @@ async def readiness(request: Request) -> Response:
 @router.get("/metrics", tags=["server"], summary="Counters in Prometheus' text format")
 async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
-    return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
+    usage = service.models.usage() if service.made else ()
+    return PlainTextResponse(service.metrics.text(usage), media_type="text/plain; version=0.0.4")
 
 
 @last.get("/{rest:path}", include_in_schema=False)
