@@ -71,12 +71,12 @@ def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool) -> package.Recipe:
         bytecode=plan.extras.bytecode,
         allow_source=tuple(plan.extras.allow_source),
         bucket_at_hand=plan.extras.bucket is not None or aws.is_aws,
-        direct_limit=_direct_limit(aws),
+        direct_limit=direct_limit(aws),
         fresh=fresh,
     )
 
 
-def _direct_limit(aws: Aws) -> int:
+def direct_limit(aws: Aws) -> int:
     """How large a zip may be in a request: a server of one's own may take more than AWS."""
     if aws.is_aws:
         return package.ZIPPED_LIMIT

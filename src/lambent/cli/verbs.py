@@ -35,6 +35,7 @@ VERBS: Final = {
     "alias": Entry("Manage", "List aliases, point them at versions, split their calls."),
     "model": Entry("Manage", "Push, list, show, remove and import model packages."),
     "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
+    "layer": Entry("Manage", "Build, publish, list, show and delete layers."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
     "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
     "completion": Entry("Meta", "Print the script for Tab in bash, zsh or fish."),

@@ -10,24 +10,34 @@ runtime again in the same sandbox, so that `/tmp` survives and memory does not, 
 from __future__ import annotations
 
 import asyncio
+import enum
 import math
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import structlog
+from msgspec.structs import replace
 
 from lambent.control.targets import VersionTarget
+from lambent.cost.billing import billed_ms
 from lambent.engine import ageing, faults
 from lambent.engine.call import Call
 from lambent.engine.deadline import Deadline
+from lambent.engine.door import Door
+from lambent.engine.extension_api import ExtensionApi
+from lambent.engine.extensions import Extensions
 from lambent.engine.faults import Fault
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
-from lambent.engine.runtime import Runtime
+from lambent.engine.runtime import RUNTIME_API_PORT, Runtime
+from lambent.engine.shared_seat import Seat
 from lambent.engine.states import Event, State, advance
 from lambent.engine.streamed_answer import StreamedAnswer
 from lambent.engine.streaming import Flow
+from lambent.engine.telemetry import Telemetry
+from lambent.engine.telemetry_api import TelemetryApi
 from lambent.engine.verdict import Measured, Verdict, conclude
 from lambent.errors import (
     LambentError,
@@ -51,9 +61,11 @@ INIT_LIMIT_S = 10.0
 UNHURRIED_INIT_S = 130.0
 """Init ahead of calls may take this long, or as long as the function's time limit if that is more."""
 SHUTDOWN_S = 0.3
+"""Lambda's Shutdown phase for a runtime without extensions."""
 RESTORE_LIMIT_S = 10.0
 """AWS: a restore and its hooks."""
-"""Lambda's Shutdown phase for a runtime without extensions."""
+TELEMETRY_END_S = 0.5
+"""The last delivery of telemetry, before SHUTDOWN."""
 MEASURE_EVERY_S = 0.05
 """How often the memory of an environment that answers many short calls is looked at."""
 
@@ -63,6 +75,14 @@ ON_DEMAND: Final = "on-demand"
 PROVISIONED: Final = "provisioned-concurrency"
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Waits(enum.Enum):
+    """What the runtime has done, and the extensions have not: it counts once they have."""
+
+    NOTHING = enum.auto()
+    READY = enum.auto()
+    NEXT = enum.auto()
 
 
 class Owner(Protocol):
@@ -131,6 +151,13 @@ class Environment:
         """Set by a successful Init, and taken by the first invoke after it."""
         self._init_document = b""
         self._ready_early = False
+        self._extensions: Extensions | None = None
+        """There from a launch to the end of its processes."""
+        self._waits = Waits.NOTHING
+        self._held: tuple[Report, float] | None = None
+        """A report that waits for the extensions, and when its invoke began."""
+        self._call_started = 0.0
+        self._end_reason = "failure"
         self.initialised = asyncio.Event()
         """Set when its first Init is over, well or not, or will never be."""
         self._ended = asyncio.Event()
@@ -172,6 +199,9 @@ class Environment:
         self._init_started = self._clock.monotonic()
         self._init_document = b""
         self._ready_early = False
+        self._waits = Waits.NOTHING
+        extensions = self._extensions = self._make_extensions(self._sandbox)
+        runtime: Runtime | None
         try:
             if self._template is not None:
                 self._journal.restore_started()
@@ -188,11 +218,15 @@ class Environment:
                     self,
                     self._journal.stream_name,
                     self.initialization,
+                    extensions,
                 )
         except InvalidEntrypoint as error:  # the function's fault, so an outcome
             self._break(Fault(error.error_type, str(error)))
             return
-        if self.state is State.CLOSED:
+        if runtime is None:  # an extension failed, which has been heard
+            return
+        if self._extensions is not extensions or self.state is State.CLOSED:
+            runtime.kill()  # too late: Init was given up meanwhile
             await runtime.close()
             return
         self._runtime = runtime
@@ -202,6 +236,30 @@ class Environment:
             asyncio.get_running_loop().call_later(end_s, self._aged, runtime)
         if self._ready_early and self.state in {State.INIT, State.REINIT}:
             self.on_ready()
+
+    def _make_extensions(self, sandbox: Sandbox) -> Extensions | None:
+        """Nobody may ever register; then it is a watched descriptor and no more.
+
+        Environments that several invokes share have none, and neither have forks of a template:
+        versions with external extensions are not forked (`Launcher.unforkable`).
+        """
+        if isinstance(sandbox, Seat) or self._template is not None:
+            return None
+        door = Door(sandbox.listeners[RUNTIME_API_PORT], self._clock, self._spawn)
+        extensions = Extensions(self.target, self, self._clock, door)
+        ExtensionApi(extensions, door)
+
+        def telemetry() -> Telemetry:
+            if self._journal.telemetry is None:
+                self._journal.telemetry = Telemetry(
+                    self._clock, self._spawn, partial(sandbox.open_socket, "tcp")
+                )
+            return self._journal.telemetry
+
+        TelemetryApi(extensions, telemetry, door)
+        if self.target.layer_paths:  # an extension in them wants to hear of Init from its start
+            telemetry()
+        return extensions
 
     def _aged(self, runtime: Runtime) -> None:
         """Its credentials end soon: it takes no new call."""
@@ -221,8 +279,14 @@ class Environment:
         if self._runtime is None:  # quicker than the news of its start; `_launch` comes back to it
             self._ready_early = True
             return
-        self.state = advance(self.state, Event.READY)
         assert self._sandbox is not None
+        extensions = self._extensions
+        if extensions is not None and not extensions.settled:
+            self._waits = Waits.READY
+            return
+        self.state = advance(self.state, Event.READY)
+        if extensions is not None:
+            self._close_registration(extensions)
         self._sandbox.limit_cpu(True)
         self._ready = self._clock.monotonic()
         init_ms = (self._ready - self._init_started) * 1000
@@ -231,9 +295,11 @@ class Environment:
             return
         if self.state is State.RUNNING:  # Init inside an invoke
             self._journal.init_done(init_ms, phase="invoke")
+            self._journal.init_is_over()
             self._deliver()
             return
         self._journal.init_done(init_ms)
+        self._journal.init_is_over()
         self._init_ms = init_ms
         self.used_mb = max(self.used_mb, self._sandbox.memory_mb())
         self.initialised.set()
@@ -284,8 +350,60 @@ class Environment:
 
     def on_next(self) -> None:
         """The runtime asks for its next invoke."""
+        extensions = self._extensions
+        if extensions is not None and extensions.members and not extensions.settled:
+            self._waits = Waits.NEXT
+            return
         self.state = advance(self.state, Event.NEXT)
         self._become_idle()
+
+    # What the extensions say (extensions.Home).
+
+    def extensions_settled(self) -> None:
+        if self._held is not None:
+            self._report_held()
+        waits, self._waits = self._waits, Waits.NOTHING
+        if waits is Waits.READY and self.state in {State.INIT, State.REINIT}:
+            self.on_ready()
+        elif waits is Waits.NEXT and self.state is State.RETURNING:
+            self.on_next()
+
+    def on_extension_fault(self, fault: Fault) -> None:
+        if self.state is not State.CLOSED:
+            self._break(fault)
+
+    def on_extension_message(self, time_us: int | None, message: bytes) -> None:
+        self._journal.on_extension_message(time_us, message)
+
+    def _close_registration(self, extensions: Extensions) -> None:
+        """Init is over: who has not registered or subscribed by now does not."""
+        extensions.open_for_registration = False
+        if extensions.members:
+            self._tell_of_extensions()
+
+    def _tell_of_extensions(self, error: str = "") -> None:
+        """One line for each, where Lambda writes it: at the end of Init."""
+        if self._extensions is not None:
+            for member in self._extensions.members.values():
+                failed = error if member.phase.value.endswith(("Error", "Exited")) else ""
+                self._journal.extension(member.name, member.phase.value, member.events, failed)
+
+    def _report_held(self, fault: Fault | None = None) -> None:
+        """REPORT, for which the extensions were waited for: they count as time of the invoke."""
+        assert self._held is not None
+        report, started = self._held
+        self._held = None
+        duration_ms = (self._clock.monotonic() - started) * 1000
+        status = report.status if fault is None else fault.status
+        self._journal.ended(
+            replace(
+                report,
+                duration_ms=duration_ms,
+                billed_ms=billed_ms(duration_ms, report.init_ms),
+                status=status,
+                error_type=fault.error_type if fault else report.error_type,
+            )
+        )
 
     def on_protocol_error(self, why: str) -> None:
         if self.state is State.CLOSED:  # it was told to end, and hangs up
@@ -332,6 +450,8 @@ class Environment:
         assert call is not None
         assert runtime is not None
         invocation = call.invocation
+        if self._extensions is not None and self._extensions.members:
+            self._extensions.invoke(invocation.request_id, call.deadline_ms, call.arn, call.trace)
         context = invocation.client_context
         runtime.transport.deliver(
             (
@@ -351,6 +471,7 @@ class Environment:
         call, self._call = self._call, None
         self._answer = None
         assert call is not None
+        self._call_started = call.started
         now = self._clock.monotonic()
         init_ms, self._init_ms = self._init_ms, None
         if now >= self._measure_at and self._sandbox is not None:
@@ -383,7 +504,14 @@ class Environment:
     def write_report(self, report: Report) -> None:
         if self._runtime is not None:
             self._runtime.pipe.drain(partial=True)
-        self._journal.ended(report)
+        if self._extensions is None or not self._extensions.members:
+            self._journal.ended(report)
+            return
+        self._journal.runtime_done(report)
+        if self._extensions.settled or self._journal.tailing or self.state is not State.RETURNING:
+            self._journal.ended(report)
+        else:
+            self._held = report, self._call_started
 
     @property
     def own_mb(self) -> int:
@@ -469,6 +597,9 @@ class Environment:
 
     def _break(self, fault: Fault) -> None:
         """End what runs with `fault`, answer its caller, and start afresh in the same sandbox."""
+        self._end_reason = "timeout" if fault.status == "timeout" else "failure"
+        if self.state in {State.INIT, State.REINIT}:
+            self._tell_of_extensions(fault.error_type)
         if self.state is State.INIT:
             self._init_failed(fault)
         elif self.state is State.REINIT:
@@ -481,6 +612,9 @@ class Environment:
             self._deadline.disarm()
             if self._call is not None:
                 self._answer_fault(fault)
+            elif self._held is not None:
+                self._journal.fault(self._held[0].request_id, fault, self.target.timeout_s)
+                self._report_held(fault)
             self._owner.environment_resetting(self)
             self._spawn(self._reset())
 
@@ -520,11 +654,27 @@ class Environment:
 
     async def _stop_processes(self) -> None:
         runtime, self._runtime = self._runtime, None
+        self._thaw()
+        await self._end_extensions(self._end_reason, runtime)
         if runtime is not None:
             await runtime.close()
         if self._sandbox is not None:
-            self._thaw()
             await self._sandbox.kill()
+
+    async def _end_extensions(self, reason: str, runtime: Runtime | None) -> bool:
+        """Their Shutdown phase; False when there is none, and so no Shutdown phase of theirs."""
+        extensions, self._extensions = self._extensions, None
+        telemetry, self._journal.telemetry = self._journal.telemetry, None
+        if extensions is None:
+            return False
+        if extensions.members:
+            if telemetry is not None:
+                await telemetry.flush(TELEMETRY_END_S)
+            await extensions.shut_down(reason, runtime.process if runtime else None)
+        if telemetry is not None:
+            telemetry.close()
+        await extensions.close()
+        return bool(extensions.members)
 
     def refuse(self, error: LambentError) -> None:
         """The host has no room to start it."""
@@ -566,8 +716,10 @@ class Environment:
     async def _shut_down(self) -> None:
         sandbox, runtime = self._sandbox, self._runtime
         try:
-            if sandbox is not None and runtime is not None:
-                self._thaw()
+            self._thaw()
+            if await self._end_extensions("spindown", runtime):
+                pass
+            elif sandbox is not None and runtime is not None:
                 sandbox.terminate()
                 await asyncio.wait([runtime.process.exited], timeout=SHUTDOWN_S)
             if runtime is not None:

@@ -57,15 +57,20 @@ def exited(exit_: Exit) -> Fault:
     """The runtime ended in the middle of an invoke or of Init."""
     if exit_.oom:
         return Fault("Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
-    if exit_.signal is not None:
-        try:
-            name = SIGNAL_TEXT.get(signal.Signals(exit_.signal), f"signal {exit_.signal}")
-        except ValueError:  # a real-time signal
-            name = f"signal {exit_.signal}"
-        return Fault("Runtime.ExitError", f"Runtime exited with error: signal: {name}")
-    if exit_.code:
-        return Fault("Runtime.ExitError", f"Runtime exited with error: exit status {exit_.code}")
-    return Fault("Runtime.ExitError", "Runtime exited without providing a reason")
+    if exit_.signal is None and not exit_.code:
+        return Fault("Runtime.ExitError", "Runtime exited without providing a reason")
+    return Fault("Runtime.ExitError", f"Runtime exited with error: {ended_by(exit_)}")
+
+
+def ended_by(exit_: Exit) -> str:
+    """`exit status 1` or `signal: killed`, as Go writes it."""
+    if exit_.signal is None:
+        return f"exit status {exit_.code}"
+    try:
+        name = SIGNAL_TEXT.get(signal.Signals(exit_.signal), f"signal {exit_.signal}")
+    except ValueError:  # a real-time signal
+        name = f"signal {exit_.signal}"
+    return f"signal: {name}"
 
 
 def too_large(limit: int = PAYLOAD_LIMIT) -> bytes:

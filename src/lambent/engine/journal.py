@@ -6,24 +6,42 @@ given each fact once and knows the order: START, output, END, REPORT.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.call import Call
 from lambent.engine.faults import Fault
+from lambent.engine.telemetry import Telemetry
+from lambent.observe.json_platform_lines import JsonPlatformLines
 from lambent.observe.log_name import new_stream_name
 from lambent.observe.logs import LogStore
 from lambent.observe.platform_lines import platform_lines
-from lambent.observe.report import Report
+from lambent.observe.report import Report, Status
 from lambent.observe.tail import LogTail
 
 
 class Journal:
     """The log of one environment."""
 
-    __slots__ = ("_clock", "_last_ms", "_lines", "_stream", "_tail", "stream_name")
+    __slots__ = (
+        "_clock",
+        "_events",
+        "_last_ms",
+        "_lines",
+        "_stream",
+        "_tail",
+        "_target",
+        "stream_name",
+        "telemetry",
+    )
 
     def __init__(self, target: VersionTarget, logs: LogStore, clock: Clock) -> None:
         self._clock = clock
+        self._target = target
+        self.telemetry: Telemetry | None = None
+        """Set when extensions may want to hear of everything."""
+        self._events: JsonPlatformLines | None = None
         self._lines = platform_lines(target, runtime_version=target.runtime or "")
         self.stream_name = new_stream_name(clock.time_ms(), target.version)
         self._stream = logs.open(target.account, target.region, target.log_group, self.stream_name)
@@ -33,26 +51,70 @@ class Journal:
     def on_message(self, time_us: int | None, message: bytes) -> None:
         """One event of the function's output, with its own time if it has one."""
         now = self._clock.time_ms()
-        self._append(now if time_us is None else min(now, time_us // 1000), message)
+        time_ms = now if time_us is None else min(now, time_us // 1000)
+        self._append(time_ms, message)
+        if self.telemetry is not None:
+            structured = self._target.log_format == "JSON"
+            self.telemetry.output("function", time_ms, message, structured=structured)
+
+    def on_extension_message(self, time_us: int | None, message: bytes) -> None:
+        """The same of an extension; it stands in the same log stream."""
+        now = self._clock.time_ms()
+        time_ms = now if time_us is None else min(now, time_us // 1000)
+        self._append(time_ms, message)
+        if self.telemetry is not None:
+            self.telemetry.output("extension", time_ms, message, structured=False)
+
+    @property
+    def tailing(self) -> bool:
+        """Whether the running invoke's caller waits for the end of the log."""
+        return self._tail is not None
+
+    def _platform(self) -> JsonPlatformLines:
+        """What telemetry says of the platform: all of it, whatever the log's format and level."""
+        if self._events is None:
+            told = replace(self._target, log_format="JSON", system_log_level="DEBUG")
+            self._events = JsonPlatformLines(told, self._target.runtime or "", "on-demand")
+        return self._events
+
+    def _tell(self, name: str, *events: bytes | None) -> None:
+        if self.telemetry is not None:
+            for event in events:
+                if event is not None:
+                    self.telemetry.add("platform", event, name)
+
+    def extension(self, name: str, state: str, events: tuple[str, ...], error: str) -> None:
+        """Init is over for one extension, well or not."""
+        now = self._clock.time_ms()
+        self._append(now, self._lines.extension(now, name, state, events, error))
+        if self.telemetry is not None:
+            told = self._platform().extension(now, name, state, events, error)
+            self._tell("platform.extension", told)
 
     def init_started(self) -> None:
         now = self._clock.time_ms()
         self._append(now, self._lines.init_start(now))
+        if self.telemetry is not None:
+            self._tell("platform.initStart", self._platform().init_start(now))
 
     def init_done(self, init_ms: float, fault: Fault | None = None, *, phase: str = "init") -> None:
         now = self._clock.time_ms()
+        status: Status = "success" if fault is None else fault.status
+        error = fault.error_type if fault else ""
         for line in self._lines.init_done(
-            now,
-            init_ms,
-            phase=phase,
-            status="timeout"
-            if fault and fault.status == "timeout"
-            else "error"
-            if fault
-            else "success",
-            error_type=fault.error_type if fault else "",
+            now, init_ms, phase=phase, status=status, error_type=error
         ):
             self._append(now, line)
+        if self.telemetry is not None:
+            told = self._platform().init_done(
+                now, init_ms, phase=phase, status=status, error_type=error
+            )
+            self._tell("platform.initReport", *told)
+
+    def init_is_over(self) -> None:
+        """Nobody subscribes to telemetry from here on."""
+        if self.telemetry is not None and not self.telemetry.init_over():
+            self.telemetry = None
 
     def restore_started(self) -> None:
         now = self._clock.time_ms()
@@ -68,6 +130,9 @@ class Journal:
         invocation = call.invocation
         line = self._lines.start(now_ms, invocation.request_id, invocation.tenant_id)
         self._append(now_ms, line)
+        if self.telemetry is not None:
+            told = self._platform().start(now_ms, invocation.request_id, invocation.tenant_id)
+            self._tell("platform.start", told)
 
     def fault(self, request_id: str, fault: Fault, timeout_s: float) -> None:
         """The platform ended the invoke, or the runtime did."""
@@ -77,8 +142,17 @@ class Journal:
         else:
             self._append(now, self._lines.exited(request_id, fault.message, fault.error_type))
 
+    def runtime_done(self, report: Report) -> None:
+        """The runtime has answered; extensions may take longer, and want to know that it has."""
+        if self.telemetry is not None:
+            now = self._clock.time_ms()
+            self._tell("platform.runtimeDone", self._platform().end(now, report))
+
     def ended(self, report: Report) -> None:
         now = self._clock.time_ms()
+        if self.telemetry is not None:
+            self.telemetry.platform(now, "end", {"requestId": report.request_id})
+            self._tell("platform.report", self._platform().report(now, report))
         lines = self._lines
         self._append(now, lines.end(now, report))
         self._append(now, lines.report(now, report))

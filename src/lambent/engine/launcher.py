@@ -15,6 +15,7 @@ from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel
 from lambent.engine.credentials import Credentials, CredentialsSource, IssuedHere
+from lambent.engine.extensions import Extensions, names
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime import LOG_FD, RUNTIME_API_PORT, LogSink, Runtime, start_process
@@ -62,19 +63,31 @@ class Launcher:
 
         Blocking: lays out the interpreter on first use.
         """
-        if self._host.kind != "namespaces":
-            return "this machine's sandbox does not isolate"
-        if self._egress == "host":
-            return "environments that share the host's network cannot be forked"
-        if target.runtime is None or not target.runtime.startswith("python"):
-            return f"the runtime {target.runtime or 'of the image'} cannot be forked"
-        if target.max_concurrency:
-            return "its environments take several invokes at once"
-        if target.environment.get("AWS_LAMBDA_EXEC_WRAPPER"):
-            return "its AWS_LAMBDA_EXEC_WRAPPER starts the runtime"
-        processor.check(target)
-        self._planner.ground(target)
-        return ""
+        reasons = (
+            (self._host.kind != "namespaces", "this machine's sandbox does not isolate"),
+            (
+                self._egress == "host",
+                "environments that share the host's network cannot be forked",
+            ),
+            (
+                target.runtime is None or not target.runtime.startswith("python"),
+                f"the runtime {target.runtime or 'of the image'} cannot be forked",
+            ),
+            (bool(target.max_concurrency), "its environments take several invokes at once"),
+            (
+                bool(target.environment.get("AWS_LAMBDA_EXEC_WRAPPER")),
+                "its AWS_LAMBDA_EXEC_WRAPPER starts the runtime",
+            ),
+            (
+                bool(names(target)),
+                "its layers hold external extensions, which start before the runtime",
+            ),
+        )
+        why = next((reason for holds, reason in reasons if holds), "")
+        if not why:
+            processor.check(target)
+            self._planner.ground(target)
+        return why
 
     async def credentials(self, target: VersionTarget) -> Credentials:
         return await self._credentials.issue(target)
@@ -116,9 +129,7 @@ class Launcher:
                 ephemeral_mb=target.ephemeral_mb,
                 pids_max=PIDS_MAX + target.max_concurrency * 2,
                 egress=self._egress,
-                ports=(RUNTIME_API_PORT,)
-                if ground.transport == "http" or forkable or template
-                else (),
+                ports=(RUNTIME_API_PORT,),
                 forkable=forkable,
                 template=template,
             )
@@ -130,12 +141,24 @@ class Launcher:
         target: VersionTarget,
         events: LogSink,
         log_stream: str,
-        initialization: str = "on-demand",
-    ) -> Runtime:
-        """Start a runtime process; what it says goes to `events`."""
-        if isinstance(sandbox, Seat):
+        initialization: str,
+        extensions: Extensions | None,
+    ) -> Runtime | None:
+        """Start extensions, then a runtime process; what it says goes to `events`.
+
+        None when an extension failed, of which the environment has heard.
+        """
+        if isinstance(sandbox, Seat) or extensions is None:
+            assert isinstance(sandbox, Seat)
             return await sandbox.launch(events, log_stream)
         plan, lifetime_s = await self.plan(sandbox, target, log_stream, initialization)
+        external = await asyncio.to_thread(names, target) if target.layer_paths else ()
+        if plan.transport == "http" or external:
+            await extensions.door.open()
+        else:
+            extensions.door.watch()
+        if external and not await extensions.start(sandbox, external, plan.env):
+            return None
         loop = asyncio.get_running_loop()
         pipe = LogPipe(events.on_message, loop)
         transport: Channel | RuntimeApi
@@ -144,8 +167,7 @@ class Launcher:
             transport = channel = Channel(events, loop)
             fds[CHANNEL_FD] = channel.runtime_end.fileno()
         else:
-            transport = RuntimeApi(events, sandbox.listeners[RUNTIME_API_PORT], self.clock)
-            await transport.open()
+            transport = RuntimeApi(events, extensions.door)
         try:
             process = await start_process(sandbox, plan, pipe, fds)
         except BaseException:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -60,6 +63,12 @@ class Runtime:
     """Where a fork of a snapshot fetches its credentials."""
     restored_from: float = 0.0
     """When such a fork was let go; monotonic seconds."""
+
+    def kill(self) -> None:
+        """End the process alone; the others of its sandbox go on."""
+        if not self.process.exited.done():
+            with suppress(OSError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Cut the connections; the process is ended by its sandbox."""

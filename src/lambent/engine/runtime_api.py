@@ -1,8 +1,7 @@
 """The Runtime API over HTTP, for custom runtimes and the public runtime clients.
 
-One small server per environment, on the listener that was made inside its sandbox, so that
-`127.0.0.1:9001` there is its own. It translates requests into the same events that the channel
-gives. (AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes".)
+It stands behind the sandbox's own `door`, at `127.0.0.1:9001` there, and translates requests into
+the same events that the channel gives. (AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes".)
 """
 
 from __future__ import annotations
@@ -11,24 +10,21 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import socket
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from lambent.clock import Clock
 from lambent.engine import faults
 from lambent.engine.channel import RuntimeEvents
+from lambent.engine.door import JSON, Door, refuse
 from lambent.engine.states import InvalidStateTransition
 from lambent.http.exchange import Exchange
 from lambent.http.headers import Headers
-from lambent.http.limits import Limits
-from lambent.http.server import Server
 
+PREFIX = "/2018-06-01/"
 INVOCATION = "/2018-06-01/runtime/invocation/"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
 
-JSON = (b"content-type", b"application/json")
 HEADER_NAMES = (
     b"Lambda-Runtime-Aws-Request-Id",
     b"Lambda-Runtime-Deadline-Ms",
@@ -42,9 +38,6 @@ HEADER_NAMES = (
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 ERROR_BODY = b"lambda-runtime-function-error-body"
 RESPONSE_MODE = b"lambda-runtime-function-response-mode"
-
-# A runtime may wait hours for its next invoke, and take as long as its function may to answer.
-LIMITS = Limits(idle_s=86_400.0, body_s=900.0, body_rate=0, max_connections=64)
 
 
 class Gate:
@@ -72,19 +65,15 @@ class Gate:
 class RuntimeApi:
     """Serves one runtime at a time; `deliver` answers the `next` that is waiting."""
 
-    def __init__(self, events: RuntimeEvents, listener: socket.socket, clock: Clock) -> None:
+    def __init__(self, events: RuntimeEvents, door: Door | None) -> None:
         self._events = events
-        self._server = Server(self._handle, LIMITS, clock=clock)
-        self._server.on_too_large = self._too_large
-        self._socket = listener
+        if door is not None:
+            door.route(PREFIX, self._handle, self._too_large)
         self._waiting: Exchange | None = None
         self._running = ""
         """Request id of the invoke that the runtime has."""
         self._started = False
         self._closed = False
-
-    async def open(self) -> None:
-        await self._server.serve_socket(self._socket.dup())
 
     def deliver(self, header: Sequence[str], payload: bytes) -> None:
         exchange, self._waiting = self._waiting, None
@@ -103,8 +92,8 @@ class RuntimeApi:
         """Nothing to do: what an exited runtime has sent is read by the loop in its order."""
 
     async def close(self) -> None:
+        """The door is closed by whoever opened it."""
         self._closed = True
-        await self._server.drain(0)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────
 
@@ -236,8 +225,3 @@ def _error_in(trailers: Headers) -> bytes:
     if body[:1] == b"{":
         return body
     return msgspec.json.encode({"errorType": kind.decode("latin-1"), "errorMessage": ""})
-
-
-def refuse(exchange: Exchange, status: int, kind: str, text: str) -> None:
-    body = b'{"errorMessage":"%s","errorType":"%s"}\n' % (text.encode(), kind.encode())
-    exchange.respond(status, [JSON], body)

@@ -15,8 +15,9 @@ from typing import Final, Protocol
 from lambent.clock import Clock
 from lambent.engine import faults
 from lambent.engine.channel import RuntimeEvents
+from lambent.engine.door import JSON, LIMITS, refuse
 from lambent.engine.log_pipe import LogPipe
-from lambent.engine.runtime_api import INIT_ERROR, INVOCATION, JSON, LIMITS, RuntimeApi, refuse
+from lambent.engine.runtime_api import INIT_ERROR, INVOCATION, RuntimeApi
 from lambent.http.exchange import Exchange
 from lambent.http.server import Server
 
@@ -34,10 +35,8 @@ class HostEvents(Protocol):
 class Lane(RuntimeApi):
     """One seat's part; its `next` comes from the front."""
 
-    def __init__(
-        self, front: RuntimeLanes, events: RuntimeEvents, listener: socket.socket, clock: Clock
-    ) -> None:
-        super().__init__(events, listener, clock)
+    def __init__(self, front: RuntimeLanes, events: RuntimeEvents) -> None:
+        super().__init__(events, None)
         self._front = front
         self._at_rest = False
         """The environment knows that it may deliver, even if a call for an invoke broke off."""
@@ -86,9 +85,6 @@ class Lane(RuntimeApi):
         super()._report(exchange, report, body)
         self._front.match()
 
-    async def open(self) -> None:
-        """The front listens."""
-
     async def close(self) -> None:
         self._closed = True
         exchange, self._waiting = self._waiting, None
@@ -113,8 +109,8 @@ class RuntimeLanes:
     async def open(self) -> None:
         await self._server.serve_socket(self._listener.dup())
 
-    def lane(self, events: RuntimeEvents, clock: Clock) -> Lane:
-        lane = Lane(self, events, self._listener, clock)
+    def lane(self, events: RuntimeEvents) -> Lane:
+        lane = Lane(self, events)
         self._lanes.append(lane)
         self.match()
         return lane

@@ -139,7 +139,7 @@ class SharedHost:
         process = self._process
         assert process is not None
         if self._lanes is not None:
-            lane = self._lanes.lane(events, self._launcher.clock)
+            lane = self._lanes.lane(events)
             assert self._pipe is not None
             return Runtime(process, lane, SharedPipe(self._pipe), self._lifetime_s)
         return self._fork(seat, process, events, log_stream)

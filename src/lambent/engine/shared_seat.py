@@ -11,7 +11,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from lambent.sandbox.spec import Exit, Process, ProcessSpec
 
@@ -67,6 +67,9 @@ class Seat:
 
     async def start(self, process: ProcessSpec) -> Process:
         return await self._host.sandbox.start(process)
+
+    async def open_socket(self, kind: Literal["tcp", "udp"], port: int = 0) -> socket.socket:
+        return await self._host.sandbox.open_socket(kind, port)
 
     async def kill(self) -> None:
         """End this seat's worker. A runtime that serves several is left to finish."""

@@ -123,6 +123,16 @@ class JsonPlatformLines:
     def exited(self, request_id: str, reason: str, error_type: str) -> bytes | None:  # noqa: ARG002
         return None  # runtimeDone and report carry the error type
 
+    def extension(
+        self, time_ms: int, name: str, state: str, events: tuple[str, ...], error: str
+    ) -> bytes | None:
+        if not (self._info or error):
+            return None
+        record: dict[str, object] = {"name": name, "state": state, "events": events}
+        if error:
+            record["errorType"] = error
+        return _event(time_ms, "extension", record)
+
     def end(self, time_ms: int, report: Report) -> bytes | None:
         if not (self._debug or report.status != "success"):
             return None

@@ -52,6 +52,12 @@ class PlatformLines(Protocol):
         """`reason` is `Runtime exited with error: exit status 1` or like it."""
         ...
 
+    def extension(
+        self, time_ms: int, name: str, state: str, events: tuple[str, ...], error: str
+    ) -> bytes | None:
+        """An extension at the end of Init; `error` is the error's type, or empty."""
+        ...
+
     def end(self, time_ms: int, report: Report) -> bytes | None: ...
 
     def report(self, time_ms: int, report: Report) -> bytes | None: ...
@@ -117,6 +123,17 @@ class TextPlatformLines:
 
     def exited(self, request_id: str, reason: str, error_type: str) -> bytes | None:
         return f"RequestId: {request_id} Error: {reason}\n{one_word(error_type)}".encode()
+
+    def extension(
+        self,
+        time_ms: int,  # noqa: ARG002  the JSON form tells it
+        name: str,
+        state: str,
+        events: tuple[str, ...],
+        error: str,
+    ) -> bytes | None:
+        line = f"EXTENSION\tName: {one_word(name)}\tState: {state}\tEvents: [{','.join(events)}]"
+        return (line + (f"\tError Type: {error}" if error else "")).encode()
 
     def end(self, time_ms: int, report: Report) -> bytes | None:  # noqa: ARG002
         return b"END RequestId: " + report.request_id.encode()

@@ -211,5 +211,21 @@ ENTRIES: Final = (
         "PyYAML is not installed where the inference server is.",
         "MLflow's and BentoML's descriptions are YAML.",
         "`pip install pyyaml`.",
+        "LAYER_TOO_LARGE",
+        "A layer is larger than a function may be.",
+        "A function and its layers together unpack to at most 262,144,000 bytes.",
+        "Leave out what is not needed: tests, data, packages that nobody imports.",
+    ),
+    Entry(
+        "LAYER_RUNTIME",
+        "A requirements file was given for a runtime that is not Python.",
+        "Only Python packages are installed into layers; other runtimes' layers are folders.",
+        "A folder with `nodejs/node_modules`, `ruby/gems`, `bin` or `lib` in it.",
+    ),
+    Entry(
+        "LAYER_UNKNOWN",
+        "There is no such layer, or no such version of it.",
+        "It was never published here, or has been deleted; layers belong to an account and region.",
+        "`lambent layer ls`, `--region`, `--endpoint-url`.",
     ),
 )

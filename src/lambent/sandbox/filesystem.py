@@ -64,7 +64,7 @@ def etc_files(resolv_conf: bytes) -> dict[str, bytes]:
             "nobody:x:65534:65534:Nobody:/:/sbin/nologin\n"
         ).encode(),
         "group": f"root:x:0:\n{USER}:x:{GID}:\nnobody:x:65534:\n".encode(),
-        "hosts": f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n".encode(),
+        "hosts": f"127.0.0.1 localhost {HOSTNAME} sandbox sandbox.localdomain\n::1 localhost\n".encode(),
         "hostname": f"{HOSTNAME}\n".encode(),
         "nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
         "resolv.conf": resolv_conf,

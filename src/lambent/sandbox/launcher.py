@@ -131,6 +131,21 @@ class Init:
         elif message.kind == wire.KILL:
             self._kill_all()
             _say(self._control, wire.encode(wire.KILLED, message.fields[0]))
+        elif message.kind == wire.OPEN:
+            self._open(message)
+
+    def _open(self, message: wire.Message) -> None:
+        """A socket of this network for the server; one that failed has no descriptor."""
+        number, kind, port = message.fields
+        fds = []
+        with suppress(OSError):
+            sock = namespaces.open_socket(
+                kind == b"udp", int(port) if self._plan.own_network else 0
+            )
+            fds.append(sock.detach())
+        _say(self._control, wire.encode(wire.OPENED, number), fds)
+        for fd in fds:
+            os.close(fd)
 
     def _start(self, message: wire.Message) -> None:
         number = message.fields[0]

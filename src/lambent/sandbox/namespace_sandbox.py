@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from lambent.errors import SandboxError
 from lambent.sandbox import forks, wire
@@ -86,6 +86,7 @@ class NamespaceSandbox:
         self._numbers = itertools.count(1)
         self._processes: dict[bytes, NamespaceProcess] = {}
         self._kills: dict[bytes, asyncio.Future[None]] = {}
+        self._opens: dict[bytes, asyncio.Future[socket.socket]] = {}
         self._listeners: dict[int, socket.socket] = {}
         self._addresses = Addresses()
         self.spaces: list[int] = []
@@ -178,6 +179,13 @@ class NamespaceSandbox:
         """It is a template now, that only forks."""
         self.group.lift_memory()
 
+    async def open_socket(self, kind: Literal["tcp", "udp"], port: int = 0) -> socket.socket:
+        number = b"%d" % next(self._numbers)
+        opened: asyncio.Future[socket.socket] = self._loop.create_future()
+        self._messenger.send(wire.encode(wire.OPEN, number, kind.encode(), port))
+        self._opens[number] = opened
+        return await opened
+
     async def kill(self) -> None:
         if not self.alive:
             return
@@ -259,11 +267,29 @@ class NamespaceSandbox:
             done = self._kills.pop(message.fields[0], None)
             if done is not None and not done.done():
                 done.set_result(None)
-        elif message.kind == wire.READY and not self.ready.done():
+        elif message.kind == wire.OPENED:
+            self._opened(message)
+        elif not self.ready.done():
+            self._first_words(message)
+
+    def _first_words(self, message: wire.Message) -> None:
+        if message.kind == wire.READY:
             self.ready.set_result(message.fds)
-        elif message.kind == wire.FAILED and not self.ready.done():
+        elif message.kind == wire.FAILED:
             code, text = message.fields
             self.ready.set_exception(refusal(int(code), text.decode(errors="replace")))
+
+    def _opened(self, message: wire.Message) -> None:
+        waiting = self._opens.pop(message.fields[0], None)
+        if waiting is None or waiting.done():
+            for fd in message.fds:
+                os.close(fd)
+        elif message.fds:
+            sock = socket.socket(fileno=message.fds[0])
+            sock.setblocking(False)
+            waiting.set_result(sock)
+        else:
+            waiting.set_exception(SandboxError("the sandbox could not open a socket"))
 
     def _end(self, number: bytes, status: int) -> None:
         process = self._processes.pop(number, None)
@@ -300,6 +326,10 @@ class NamespaceSandbox:
             if not done.done():
                 done.set_result(None)
         self._kills.clear()
+        for opened in self._opens.values():
+            if not opened.done():
+                opened.set_exception(SandboxError("the sandbox is gone", code="SANDBOX_GONE"))
+        self._opens.clear()
 
 
 def _offer_to_the_oom_killer(pid: int) -> None:

@@ -148,6 +148,14 @@ def listen(port: int, backlog: int = 128) -> _socket.socket:
     return sock
 
 
+def open_socket(udp: bool, port: int) -> _socket.socket:  # noqa: FBT001  one of two kinds
+    """A UDP socket that listens on a port of the loopback; or a TCP one, not connected yet."""
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM if udp else _socket.SOCK_STREAM)
+    if udp:
+        sock.bind(("127.0.0.1", port))
+    return sock
+
+
 def renounce(keep: int) -> None:
     """No capability but `keep`, none to be gained again by anything that is executed."""
     kernel.drop_bounding_set(last_capability())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from lambent.errors import SandboxError
 from lambent.sandbox.addresses import Addresses
@@ -114,6 +114,13 @@ class ProcessSandbox:
         end = Exit(None, -code) if code < 0 else Exit(code)
         if not process.exited.done():
             process.exited.set_result(end)
+
+    async def open_socket(self, kind: Literal["tcp", "udp"], port: int = 0) -> socket.socket:  # noqa: ARG002  any port: the loopback is the host's
+        made = socket.socket(type=socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+        made.setblocking(False)
+        if kind == "udp":
+            made.bind(("127.0.0.1", 0))
+        return made
 
     async def kill(self) -> None:
         ending = [process.exited for process in self._running.values()]

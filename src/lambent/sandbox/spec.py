@@ -118,6 +118,14 @@ class Sandbox(Protocol):
         """Start a process; raises `SandboxError` (or returns a process that exits 127) if it cannot."""
         ...
 
+    async def open_socket(self, kind: Literal["tcp", "udp"], port: int = 0) -> socket.socket:
+        """A socket of the environment's own network, non-blocking.
+
+        UDP is bound to its loopback's `port` (any, where the network is the host's); TCP is for
+        the caller to connect.
+        """
+        ...
+
     async def kill(self) -> None:
         """SIGKILL every process in it, and wait until all are gone. The place and /tmp survive."""
         ...

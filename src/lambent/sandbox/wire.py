@@ -36,6 +36,7 @@ GONE: Final = 6
 START: Final = 10
 KILL: Final = 11
 TERMINATE: Final = 12
+OPEN: Final = 13
 # pid 1 → server.
 READY: Final = 20
 FAILED: Final = 21
@@ -44,6 +45,7 @@ EXITED: Final = 23
 KILLED: Final = 24
 ORPHANED: Final = 25
 """Something that pid 1 did not start itself has ended here: its pid inside, its status."""
+OPENED: Final = 26
 
 
 class Message(NamedTuple):
