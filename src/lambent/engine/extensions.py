@@ -25,7 +25,6 @@ from lambent.control.targets import VersionTarget
 from lambent.engine.door import Door
 from lambent.engine.faults import Fault, ended_by
 from lambent.engine.log_pipe import LogPipe
-from lambent.errors import LambentError
 from lambent.http.exchange import Exchange
 from lambent.sandbox.spec import Exit, Process, ProcessSpec, Sandbox
 
@@ -91,7 +90,7 @@ NEXT: Final[dict[tuple[Phase, Act], Phase]] = {
 _AWAITED: Final = frozenset({Phase.STARTED, Phase.REGISTERED, Phase.RUNNING})
 
 
-class Forbidden(LambentError):  # noqa: N818  what the Extensions API answers with 403
+class Forbidden(Exception):  # noqa: N818  what the Extensions API answers with 403
     """A call that its extension's state does not allow; `kind` is AWS's error type."""
 
     def __init__(self, kind: str, text: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lambent.problems import api, command_line, function, packaging, server, working
+from lambent.problems import api, command_line, extensions, function, packaging, server, working
 from lambent.problems.entry import Entry
 
 
@@ -47,6 +47,12 @@ GROUPS: Final = (
         "`errorType` of an answer whose `X-Amz-Function-Error` is set: the function failed, not the "
         "platform. Any other type is the name of an exception in the function's own code.",
         function.ENTRIES,
+    ),
+    Group(
+        "Extensions",
+        "`errorType` of an answer when an extension ended the invoke, and what the Extensions API "
+        "answers inside the sandbox.",
+        extensions.ENTRIES,
     ),
 )
 
