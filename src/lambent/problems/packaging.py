@@ -211,6 +211,8 @@ ENTRIES: Final = (
         "PyYAML is not installed where the inference server is.",
         "MLflow's and BentoML's descriptions are YAML.",
         "`pip install pyyaml`.",
+    ),
+    Entry(
         "LAYER_TOO_LARGE",
         "A layer is larger than a function may be.",
         "A function and its layers together unpack to at most 262,144,000 bytes.",
