@@ -5,12 +5,16 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from scripts.package_inference import HANDLER, RUNTIME, package
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
@@ -177,3 +181,49 @@ def test_records_of_a_queue(function, picture):
     assert returned["batchItemFailures"] == [{"itemIdentifier": "1"}]
     (result,) = returned["results"]
     assert len(result["answer"]["predictions"]) == 1
+
+
+CLIENT = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from inference_sdk import InferenceHTTPClient
+url, picture = sys.argv[1:]
+client = InferenceHTTPClient(api_url=url, api_key="k")
+found = [client.get_server_info().uuid, client.infer(picture, model_id="shapes/1")]
+found += [[one["image"]["width"] for one in client.infer([picture, picture], model_id="shapes/1")]]
+found += [[one.model_id for one in client.list_loaded_models().models]]
+client.unload_all_models()
+found += [[one.model_id for one in client.load_model("shapes/1").models]]
+print(json.dumps(found))
+"""
+
+
+def test_the_public_client_through_the_url(function, picture, tmp_path):
+    venv = ROOT / ".cache/inference-client"
+    try:
+        subprocess.run([ROOT / "scripts/inference_client", venv], check=True, timeout=250)
+    except subprocess.CalledProcessError:
+        pytest.skip("inference-sdk cannot be installed: the package index cannot be reached")
+    config = function.client.create_function_url_config(FunctionName="vision", AuthType="NONE")
+    for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+        function.client.add_permission(
+            FunctionName="vision",
+            StatementId=action.partition(":")[2],
+            Action=action,
+            Principal="*",
+            **({"FunctionUrlAuthType": "NONE"} if action.endswith("Url") else {}),
+        )
+    (tmp_path / "picture.png").write_bytes(base64.b64decode(picture["value"]))
+    command = [venv / "bin/python", "-c", CLIENT, config["FunctionUrl"].rstrip("/")]
+    done = subprocess.run(
+        [*command, tmp_path / "picture.png"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    uuid, one, many, listed, loaded = json.loads(done.stdout.splitlines()[-1])
+    assert uuid == "mine"
+    assert [(box["x"], box["class"]) for box in one["predictions"]] == [(64.0, "b")]
+    assert (many, listed, loaded) == ([128, 128], ["shapes/1"], ["shapes/1"])
