@@ -47,7 +47,9 @@ class CredentialsEndpoint:
     ) -> None:
         self.token = secrets.token_urlsafe(32)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
-        self._listener = listener
+        # Its own copy: the sandbox may be closed, with its listeners, before this is.
+        self._listener = listener.dup()
+        self._listener.setblocking(False)
         self._issue = issue
         self._clock = clock
         self._spawn = spawn
@@ -55,7 +57,7 @@ class CredentialsEndpoint:
         self._loop = asyncio.get_running_loop()
         self._server: Server | None = None
         self._waiting = True
-        self._loop.add_reader(listener.fileno(), self._first)
+        self._loop.add_reader(self._listener.fileno(), self._first)
 
     def _first(self) -> None:
         self._stop_waiting()
@@ -98,7 +100,8 @@ class CredentialsEndpoint:
             self._loop.remove_reader(self._listener.fileno())
 
     async def close(self) -> None:
-        """Before the listener is closed."""
+        """Idempotent."""
         self._stop_waiting()
         if self._server is not None:
             await self._server.drain(0)
+        self._listener.close()
