@@ -12,6 +12,7 @@
         ├── RecursiveInvocation               400  body says `Message`
         ├── AccessDenied                      403
         ├── UnrecognizedClient                403
+        ├── ExpiredToken                      403
         ├── InvalidSignature                  403
         ├── ResourceNotFound                  404  body says `Message`
         ├── ResourceConflict                  409
@@ -142,6 +143,10 @@ class AccessDenied(AwsError):  # noqa: N818
 
 class UnrecognizedClient(AwsError):  # noqa: N818
     code, status, typed = "UnrecognizedClientException", 403, False
+
+
+class ExpiredToken(AwsError):  # noqa: N818
+    code, status, typed = "ExpiredTokenException", 403, False
 
 
 class InvalidSignature(AwsError):  # noqa: N818

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambent.api.access import Access
 from lambent.api.app import App, Page
 from lambent.api.auth import Authenticator
 from lambent.api.context import Services
@@ -54,6 +55,8 @@ class Rooms:
     catalog: UrlCatalog
     addresses: Addresses
     pages: Mapping[str, Page]
+    authenticator: Authenticator
+    access: Access
 
 
 async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Listener:
@@ -65,9 +68,11 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
         except LambentError:
             return None
 
-    authenticator = Authenticator(rooms.settings, rooms.clock)
-    lines = LogLines(rooms.logs.store, authenticator, rooms.clock, log_group)
-    requests = RequestLookup(rooms.logs.store, rooms.dispatcher.timelines, authenticator, log_group)
+    authenticator, access = rooms.authenticator, rooms.access
+    lines = LogLines(rooms.logs.store, authenticator, rooms.clock, log_group, access)
+    requests = RequestLookup(
+        rooms.logs.store, rooms.dispatcher.timelines, authenticator, log_group, access
+    )
     app = App(
         rooms.settings,
         rooms.clock,
@@ -98,12 +103,14 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
         ),
         pages=rooms.pages,
         folders={LOG_LINES: lines.handle, REQUESTS: requests.handle},
+        authenticator=authenticator,
+        access=access,
     )
     stack.callback(app.close)
     tls = None
     if rooms.settings.tls_cert and rooms.settings.tls_key:
         tls = tls_context(rooms.settings.tls_cert, rooms.settings.tls_key)
-    gate = UrlGate(authenticator)
+    gate = UrlGate(authenticator, access)
     front = Front(
         FunctionUrls(rooms.catalog, gate, rooms.dispatcher, rooms.clock), app.handle, app.too_large
     )

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from lambent.api.access import Access
 from lambent.api.auth import Authenticator
 from lambent.api.health import Health
 from lambent.api.metrics_page import MetricsPage
@@ -27,6 +28,9 @@ from lambent.api.snapshots_page import PATH as SNAPSHOTS
 from lambent.api.snapshots_page import SnapshotsPage
 from lambent.clock import Clock, SystemClock
 from lambent.control.aws_clients import AwsClients
+from lambent.control.iam.identities import load as load_identities
+from lambent.control.iam.keyring import NOBODY, KeyRing
+from lambent.control.iam.sessions import Sessions, key_of
 from lambent.control.log_groups import LogGroups
 from lambent.control.names import Scope
 from lambent.control.service import Control
@@ -108,6 +112,9 @@ class Platform:
 @contextlib.asynccontextmanager
 async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platform]:
     """Start every room, bottom up; end them top down. Nothing is left when it is over."""
+    identities = NOBODY
+    if settings.iam_file is not None:
+        identities = load_identities(settings.iam_file, settings.account)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
     async with contextlib.AsyncExitStack() as stack:
         database = Database(settings.data_dir / "lambent.sqlite")
@@ -126,6 +133,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         metrics = Metrics()
         metrics.gauge("logs.dropped", lambda: logs.dropped)
         clients = AwsClients(settings)
+        sessions = Sessions(await asyncio.to_thread(key_of, settings.data_dir / "keys" / "session"))
+        keys = KeyRing(settings.auth_keys, identities, sessions, clock)
         planner = Planner(
             settings.data_dir,
             isolated=host.kind == "namespaces",
@@ -138,7 +147,9 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
                 logs,
                 clock,
                 egress(settings),
-                credentials.source(clients, clock),
+                credentials.source(
+                    clients, clock, sessions, keys, enforced=settings.auth == "sigv4"
+                ),
                 FileSystems(settings.file_systems_dir),
                 settings.aws_endpoint_url,
             ),
@@ -186,15 +197,17 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             draining=stop.is_set,
             clock=clock,
         )
-        numbers = MetricsPage(Exposition(metrics, dispatcher.loads), Authenticator(settings, clock))
-        snapshots = SnapshotsPage(dispatcher, Authenticator(settings, clock))
+        authenticator = Authenticator(settings, clock, keys)
+        access = Access(clock, dispatcher.policies)
+        numbers = MetricsPage(Exposition(metrics, dispatcher.loads), authenticator, access)
+        snapshots = SnapshotsPage(dispatcher, authenticator, access)
         pages = {
             "/healthz": health.alive,
             "/readyz": health.ready,
             "/metrics": numbers.serve,
             SNAPSHOTS: snapshots.handle,
         }
-        own = OwnClients(settings, clients)
+        own = OwnClients(settings, clients, keys.secret_of)
         stacks = Stacks(database, clock, own)
         await stacks.open()
         rooms = Rooms(
@@ -209,6 +222,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             catalog=catalog,
             addresses=addresses,
             pages=pages,
+            authenticator=authenticator,
+            access=access,
         )
         listener = await open_front_door(rooms, stack)
         own.listening(own_url(settings, listener))

@@ -58,7 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Literal["any", "sigv4"] = "any"
     """`any` accepts every credential, on loopback only; `sigv4` verifies against `auth_keys`."""
     auth_keys: dict[str, str] = {}
-    """Access key id → secret access key."""
+    """Access key id → secret access key. These keys may do everything."""
+    iam_file: Path | None = None
+    """Users, roles and their policies as JSON, YAML or TOML, read at start (see [IAM](iam.md)); with
+    `auth = "sigv4"` they decide what each caller and each function may do."""
 
     url_style: Literal["auto", "host", "port", "path"] = "auto"
     """How FunctionUrl is written: `http://<id>.lambda-url.<region>.localhost:<port>/`, a port of
@@ -257,9 +260,9 @@ def _check_together(settings: Settings) -> None:
             code="AUTH_REQUIRED",
             fix='set auth = "sigv4" with auth_keys, or keep host = "127.0.0.1"',
         )
-    if settings.auth == "sigv4" and not settings.auth_keys:
+    if settings.auth == "sigv4" and not (settings.auth_keys or settings.iam_file):
         raise ConfigurationError(
-            "auth = 'sigv4' needs at least one entry in auth_keys",
+            "auth = 'sigv4' needs at least one entry in auth_keys, or iam_file",
             code="AUTH_KEYS_MISSING",
             fix='in config.toml: [auth_keys]  AKIA… = "secret"',
         )

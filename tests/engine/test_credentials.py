@@ -10,6 +10,10 @@ from moto.server import ThreadedMotoServer
 
 from lambent.clock import SystemClock
 from lambent.control.aws_clients import AwsClients
+from lambent.control.iam import document
+from lambent.control.iam.identities import Grants, Identities, Role
+from lambent.control.iam.keyring import NOBODY, KeyRing
+from lambent.control.iam.sessions import Sessions
 from lambent.engine import ageing
 from lambent.engine.credentials import (
     AssumedRole,
@@ -18,7 +22,7 @@ from lambent.engine.credentials import (
     session_name,
     source,
 )
-from lambent.errors import ServiceException
+from lambent.errors import AccessDenied, ServiceException
 from lambent.settings import Settings
 
 TARGET = SimpleNamespace(
@@ -41,11 +45,13 @@ def keys(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
 
-def issue(settings):
+def issue(settings, identities=NOBODY):
     async def main():
         clients = AwsClients(settings, {})
         try:
-            made = source(clients, SystemClock())
+            clock, sessions = SystemClock(), Sessions(b"k" * 32)
+            keys = KeyRing({}, identities, sessions, clock)
+            made = source(clients, clock, sessions, keys, enforced=settings.auth == "sigv4")
             return made, await made.issue(TARGET)
         finally:
             await clients.close()
@@ -72,6 +78,34 @@ def test_elsewhere_they_are_issued_here_and_do_not_end():
     assert isinstance(made, IssuedHere)
     assert first.lifetime_s is None
     assert issue(Settings())[1] != first
+
+
+def test_where_they_are_verified_they_end():
+    verified = Settings(auth="sigv4", auth_keys={"k": "s"})
+    _, found = issue(verified)
+    assert found.lifetime_s == 3_600
+    session, secret = Sessions(b"k" * 32).read(found.access_key_id, found.session_token)
+    assert (session.role_arn, session.name) == (TARGET.role_arn, "f@lambda_function")
+    assert secret == found.secret_access_key
+
+
+@pytest.mark.parametrize(("service", "allowed"), [("lambda", True), ("ec2", False)])
+def test_a_role_that_does_not_trust_lambda_is_not_assumed(service, allowed):
+    trust = {
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+        }
+    }
+    role = Role("r", "123456789012", Grants(), document.read("trust", trust))
+    known = Identities({}, {role.arn: role})
+    verified = Settings(auth="sigv4", auth_keys={"k": "s"})
+    if allowed:
+        issue(verified, known)
+    else:
+        with pytest.raises(AccessDenied, match="cannot be assumed by Lambda"):
+            issue(verified, known)
 
 
 def test_an_sts_that_cannot_be_reached_is_said():

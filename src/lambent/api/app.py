@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from lambent.api import downloads
+from lambent.api.access import Access
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.cloudformation.door import cloudformation_door, is_cloudformation
@@ -77,8 +78,10 @@ class App:
         pages: Mapping[str, Page] | None = None,
         folders: Mapping[str, Page] | None = None,
         operations: Mapping[str, Operation] | None = None,
+        authenticator: Authenticator | None = None,
+        access: Access | None = None,
     ) -> None:
-        """`operations` None means all that are registered.
+        """`operations` None means all that are registered, `access` None that whoever signs may.
 
         Beside AWS's API: `pages` are whole paths, read only; `folders` are everything below a
         path that begins with `/_` and ends with `/`, where no path of AWS's begins.
@@ -95,9 +98,12 @@ class App:
         self._lambda = lambda_door(model, served() if operations is None else operations)
         self._logs = logs_door()
         self._cloudformation = cloudformation_door()
-        self._authenticator = Authenticator(settings, clock)
+        self._authenticator = authenticator or Authenticator(settings, clock)
+        self._access = access
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
-        self._invoker = Invoker(services, self._authenticator, Router(model), clock, self._executor)
+        self._invoker = Invoker(
+            services, self._authenticator, Router(model), clock, self._executor, access
+        )
 
     def add_folder(self, path: str, page: Page) -> None:
         """As `folders` of the constructor, for who is made after this."""
@@ -207,13 +213,22 @@ class App:
     def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
-            self._authenticator.verify(_head(exchange), call.claim, body)
+            body = self._authenticator.verify(_head(exchange), call.claim, body)
         if call.door.named is not None:
             call.match = call.door.named(body)
         operation = call.match.operation
         if operation.name not in call.door.operations:
             raise NotAvailable(operation.name)
         values = call.door.parse(call.match, exchange.headers.get, body)
+        if call.claim is not None and self._access is not None:
+            self._access.call(
+                call.claim.caller,
+                call.identity,
+                call.door.service,
+                operation.name,
+                values,
+                exchange,
+            )
         call.door.validate(operation, values)
         return values
 

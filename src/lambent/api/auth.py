@@ -2,26 +2,28 @@
 
 A request is judged twice: its head before the body is read (key, scope, date, which headers are
 signed), so that a stranger cannot make us read 70 MB; then the signature, which covers the body's
-hash. Errors carry AWS's codes and texts ("Signature Version 4 troubleshooting").
+hash. Keys are `control/iam/keyring`'s; what a
+caller may do is `access`'s question. Errors carry AWS's codes and texts ("Signature Version 4 troubleshooting").
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qsl
 
-from lambent.api import sigv4
+from lambent.api import chunked_payload, sigv4
 from lambent.api.credentials import ALGORITHM, Identifier, Identity, Scope, parse_scope
 from lambent.clock import Clock
+from lambent.control.iam.keyring import Caller, KeyRing
+from lambent.control.iam.query import Principal
 from lambent.errors import (
     IncompleteSignature,
     InvalidSignature,
     MissingAuthenticationToken,
-    UnrecognizedClient,
 )
 from lambent.http.headers import Headers
 from lambent.settings import Settings
@@ -31,7 +33,7 @@ PRESIGNED_MAX_S: Final = 7 * 24 * 3600
 HASH_OFF_LOOP_BYTES: Final = 256 * 1024
 """Bodies past this are hashed in an executor: 6 MB take 4 ms or more."""
 
-_UNSIGNED: Final = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+_UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 _STAMP: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _FORM: Final = "%Y%m%dT%H%M%SZ"
 
@@ -62,6 +64,8 @@ class Claim:
     signature: str
     declared_hash: str | None
     """x-amz-content-sha256, when signed."""
+    caller: Caller
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,15 @@ class _Parts:
     signature: str
     timestamp: str
     lifetime: timedelta
+    token: str | None
 
 
 class Authenticator:
     """Judges requests by the server's settings."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._keys = settings.auth_keys
+    def __init__(self, settings: Settings, clock: Clock, keys: KeyRing | None = None) -> None:
+        """`keys` None means those of `auth_keys` alone."""
+        self._keys = keys or KeyRing(settings.auth_keys)
         self._clock = clock
         self._identifier = Identifier(settings.account, settings.region)
         self.verifies = settings.auth == "sigv4"
@@ -101,26 +107,38 @@ class Authenticator:
                 "Credential must have exactly 5 slash-delimited elements, e.g. "
                 f"keyid/date/region/service/term, got '{parts.credential[:200]}'"
             )
-        if scope.key not in self._keys:
-            raise UnrecognizedClient("The security token included in the request is invalid.")
+        key = self._keys.find(scope.key, parts.token)
         self._check_scope(scope, parts, service)
         self._check_time(parts)
         signed = tuple(parts.signed.split(";"))
         _check_signed(head, signed)
         declared = head.headers.get(b"x-amz-content-sha256")
+        identity = self._identifier.of_scope(scope)
+        caller = key.caller
+        if caller is None:
+            root = f"arn:aws:iam::{identity.account}:root"
+            caller = Caller(Principal(root, identity.account), "Root")
+        else:
+            identity = Identity(caller.principal.account, identity.region, scope.key)
         return Claim(
-            identity=self._identifier.of_scope(scope),
+            identity=identity,
             scope=scope,
             timestamp=parts.timestamp,
             signed=signed,
             signature=parts.signature,
             declared_hash=declared.decode("latin-1") if declared is not None else None,
+            caller=caller,
+            secret=key.secret,
         )
 
-    def verify(self, head: Head, claim: Claim, body: bytes) -> None:
-        """Raises `InvalidSignature` unless head and body are what the key's holder signed."""
+    def verify(self, head: Head, claim: Claim, body: bytes) -> bytes:
+        """The payload, which is `body` unless that is in signed chunks.
+
+        Raises `InvalidSignature` unless head and body are what the key's holder signed.
+        """
         payload_hash = claim.declared_hash
-        if payload_hash not in _UNSIGNED:
+        chunked = payload_hash == chunked_payload.STREAMING
+        if payload_hash is None or not (chunked or payload_hash == _UNSIGNED):
             actual = hashlib.sha256(body).hexdigest() if body else sigv4.EMPTY_SHA256
             if payload_hash is not None and not sigv4.equal(actual, payload_hash):
                 raise InvalidSignature(MISMATCH)
@@ -133,11 +151,10 @@ class Authenticator:
             claim.signed,
             payload_hash,
         )
-        expected = sigv4.signature(
-            self._keys[claim.scope.key], claim.scope, claim.timestamp, request
-        )
+        expected = sigv4.signature(claim.secret, claim.scope, claim.timestamp, request)
         if not sigv4.equal(expected, claim.signature):
             raise InvalidSignature(MISMATCH)
+        return _dechunked(head, claim, body) if chunked else body
 
     def _check_scope(self, scope: Scope, parts: _Parts, service: str) -> None:
         if scope.terminator != "aws4_request":
@@ -178,6 +195,20 @@ class Authenticator:
             )
 
 
+def _dechunked(head: Head, claim: Claim, body: bytes) -> bytes:
+    key = sigv4.signing_key(claim.secret, claim.scope)
+    try:
+        payload = chunked_payload.decode(
+            body, key, claim.timestamp, claim.scope.text, claim.signature
+        )
+    except chunked_payload.BrokenChunks:
+        raise InvalidSignature(MISMATCH) from None
+    told = head.headers.get(b"x-amz-decoded-content-length")
+    if told != str(len(payload)).encode():
+        raise InvalidSignature(MISMATCH)
+    return payload
+
+
 def _parts(head: Head) -> _Parts:
     authorization = head.headers.get(b"authorization")
     if authorization is not None:
@@ -191,6 +222,7 @@ def _from_header(text: str, head: Head) -> _Parts:
     algorithm, _, rest = text.partition(" ")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     timestamp = head.headers.get(b"x-amz-date")
+    token = head.headers.get(b"x-amz-security-token")
     missing = [
         f"Authorization header requires '{name}' parameter."
         for name in ("Credential", "Signature", "SignedHeaders")
@@ -209,6 +241,7 @@ def _from_header(text: str, head: Head) -> _Parts:
         signature=fields["Signature"],
         timestamp=timestamp.decode("latin-1").strip(),
         lifetime=SKEW,
+        token=None if token is None else token.decode("latin-1").strip(),
     )
 
 
@@ -230,6 +263,7 @@ def _from_query(query: bytes) -> _Parts:
         signature=fields["X-Amz-Signature"],
         timestamp=fields["X-Amz-Date"],
         lifetime=timedelta(seconds=int(expires)),
+        token=fields.get("X-Amz-Security-Token"),
     )
 
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from lambent.api import callers
+from lambent.api.access import Access
 from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
 from lambent.clock import Clock, new_uuid
@@ -74,21 +75,33 @@ class LogLines:
     """Serves the path above."""
 
     def __init__(
-        self, logs: LogStore, authenticator: Authenticator, clock: Clock, group: LogGroup
+        self,
+        logs: LogStore,
+        authenticator: Authenticator,
+        clock: Clock,
+        group: LogGroup,
+        access: Access | None = None,
     ) -> None:
         self._logs = logs
         self._reader: LogReader = logs.reader
         self._authenticator = authenticator
         self._clock = clock
         self._group = group
+        self._access = access
 
     def handle(self, exchange: Exchange) -> None:
         exchange.spawn(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            identity = callers.scope(self._authenticator, exchange)
             name = unquote(exchange.path[len(PREFIX) :])
+            identity = callers.scope(
+                self._authenticator,
+                exchange,
+                self._access,
+                "logs:FilterLogEvents",
+                f"arn:aws:logs:{{scope}}:log-group:/aws/lambda/{name}:log-stream:",
+            )
             group = self._group(identity[0], identity[1], name)
             if group is None:
                 raise ResourceNotFound(f"Function not found: {name}")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from lambent.api.auth import Authenticator, Head
+from lambent.api import callers
+from lambent.api.access import Access
+from lambent.api.auth import Authenticator
 from lambent.api.browsers import LOOPBACK_PEERS, refuse_foreign_pages
 from lambent.api.errors import respond_error
 from lambent.api.health import NO_STORE
@@ -26,7 +28,10 @@ _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 class MetricsPage:
     """Serves the page."""
 
-    def __init__(self, exposition: Exposition, authenticator: Authenticator) -> None:
+    def __init__(
+        self, exposition: Exposition, authenticator: Authenticator, access: Access | None = None
+    ) -> None:
+        self._access = access
         self._exposition = exposition
         self._authenticator = authenticator
 
@@ -42,8 +47,7 @@ class MetricsPage:
         headers = exchange.headers
         signed = headers.get(b"authorization") is not None or b"X-Amz-Signature=" in exchange.query
         if self._authenticator.verifies and (signed or not _from_here(exchange)):
-            head = Head(exchange.method, exchange.path, exchange.query, headers)
-            self._authenticator.verify(head, self._authenticator.claim(head), b"")
+            callers.scope(self._authenticator, exchange, self._access, "cloudwatch:GetMetricData")
         else:
             refuse_foreign_pages(headers)
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from lambent.api import callers
+from lambent.api.access import Access
 from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
 from lambent.clock import new_uuid
@@ -36,20 +37,28 @@ class RequestLookup:
     """Serves the path above."""
 
     def __init__(
-        self, logs: LogStore, timelines: Timelines, authenticator: Authenticator, group: LogGroup
+        self,
+        logs: LogStore,
+        timelines: Timelines,
+        authenticator: Authenticator,
+        group: LogGroup,
+        access: Access | None = None,
     ) -> None:
         self._logs = logs
         self._reader: LogReader = logs.reader
         self._timelines = timelines
         self._authenticator = authenticator
         self._group = group
+        self._access = access
 
     def handle(self, exchange: Exchange) -> None:
         exchange.spawn(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            account, region = callers.scope(self._authenticator, exchange)
+            account, region = callers.scope(
+                self._authenticator, exchange, self._access, "logs:FilterLogEvents"
+            )
             beginning = exchange.path[len(PREFIX) :].lower()
             if not re.fullmatch(r"[0-9a-f-]{8,36}", beginning):
                 raise InvalidParameterValue(f"'{beginning}' is not a request id")

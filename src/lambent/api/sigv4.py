@@ -75,8 +75,12 @@ def signature(secret: str, scope: Scope, timestamp: str, request: str) -> str:
     """The hex signature that the holder of `secret` makes for this canonical request."""
     digest = hashlib.sha256(request.encode("utf-8", "surrogateescape")).hexdigest()
     to_sign = f"{ALGORITHM}\n{timestamp}\n{scope.text}\n{digest}"
-    key = _signing_key(secret, scope.date, scope.region, scope.service, scope.terminator)
-    return hmac.new(key, to_sign.encode(), "sha256").hexdigest()
+    return hmac.new(signing_key(secret, scope), to_sign.encode(), "sha256").hexdigest()
+
+
+def signing_key(secret: str, scope: Scope) -> bytes:
+    """What `secret` signs with on one day, in one region, for one service."""
+    return _signing_key(secret, scope.date, scope.region, scope.service, scope.terminator)
 
 
 def equal(ours: str, theirs: str) -> bool:

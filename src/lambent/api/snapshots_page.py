@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from lambent.api import callers
+from lambent.api.access import Access
 from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
 from lambent.clock import new_uuid
@@ -27,8 +28,11 @@ JSON: Final = [(b"Content-Type", b"application/json")]
 class SnapshotsPage:
     """Serves the path above."""
 
-    def __init__(self, dispatcher: Dispatcher, authenticator: Authenticator) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, authenticator: Authenticator, access: Access | None = None
+    ) -> None:
         self._dispatcher = dispatcher
+        self._access = access
         self._authenticator = authenticator
 
     def handle(self, exchange: Exchange) -> None:
@@ -36,7 +40,9 @@ class SnapshotsPage:
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            account, region = callers.scope(self._authenticator, exchange)
+            account, region = callers.scope(
+                self._authenticator, exchange, self._access, "lambda:ListFunctions"
+            )
         except LambentError as error:
             respond_error(exchange, new_uuid(), error)
             return

@@ -1,8 +1,9 @@
 """The credentials of a function's execution role, one set for each start of a runtime.
 
-Where an STS endpoint is configured they come from AssumeRole; elsewhere they are issued here, good
-for nothing but to be there, since every SDK refuses to start without. Assumed ones end: whoever
-holds them is told when, and gives its environment back before (`environment`).
+Where an STS endpoint is configured they come from AssumeRole; elsewhere they are issued here and
+sealed, so that this server knows whose they are when a function calls it. They end: whoever holds
+them is told when, and gives its environment back before (`environment`). With `auth = "any"`
+nobody asks, so that they are taken after their end, too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import structlog
 
 from lambent.clock import Clock
 from lambent.control.aws_clients import AwsClients
+from lambent.control.iam.keyring import KeyRing
+from lambent.control.iam.sessions import Sessions
 from lambent.control.targets import VersionTarget
 from lambent.errors import AccessDenied, ServiceException
 
@@ -42,7 +45,32 @@ class CredentialsSource(Protocol):
 
 
 class IssuedHere:
-    """Random ones, in AWS's form."""
+    """Sealed with this server's key, so that it knows them again (`control/iam/sessions`)."""
+
+    def __init__(
+        self, sessions: Sessions, keys: KeyRing, clock: Clock, *, enforced: bool = True
+    ) -> None:
+        """`enforced`: somebody asks whether they have ended, so holders are told when they do."""
+        self._sessions = sessions
+        self._keys = keys
+        self._clock = clock
+        self._enforced = enforced
+
+    async def issue(self, target: VersionTarget) -> Credentials:
+        if self._enforced:
+            self._keys.check_trust(target.role_arn)
+        ends_ms = self._clock.time_ms() + DURATION_S * 1000
+        issued = self._sessions.issue(target.role_arn, session_name(target.function_name), ends_ms)
+        return Credentials(
+            issued.access_key_id,
+            issued.secret_access_key,
+            issued.session_token,
+            float(DURATION_S) if self._enforced else None,
+        )
+
+
+class Unverified:
+    """Random ones in AWS's form, where there is no server to present them to."""
 
     async def issue(self, target: VersionTarget) -> Credentials:  # noqa: ARG002  for any function
         return Credentials(
@@ -55,14 +83,15 @@ class IssuedHere:
 class AssumedRole:
     """STS AssumeRole, in a thread."""
 
-    def __init__(self, clients: AwsClients, clock: Clock) -> None:
+    def __init__(self, clients: AwsClients, clock: Clock, otherwise: CredentialsSource) -> None:
         self._clients = clients
         self._clock = clock
+        self._otherwise = otherwise
 
     async def issue(self, target: VersionTarget) -> Credentials:
         answer = await self._clients.run(lambda: self._assume(target))
         if answer is None:
-            return await IssuedHere().issue(target)
+            return await self._otherwise.issue(target)
         ends: datetime = answer["Expiration"]
         return Credentials(
             answer["AccessKeyId"],
@@ -101,6 +130,9 @@ def session_name(function: str) -> str:
     return f"{function}@lambda_function" if len(function) == 1 else function
 
 
-def source(clients: AwsClients, clock: Clock) -> CredentialsSource:
+def source(
+    clients: AwsClients, clock: Clock, sessions: Sessions, keys: KeyRing, *, enforced: bool
+) -> CredentialsSource:
     """STS where an endpoint is configured, else our own."""
-    return IssuedHere() if clients.endpoint("sts") is None else AssumedRole(clients, clock)
+    own = IssuedHere(sessions, keys, clock, enforced=enforced)
+    return own if clients.endpoint("sts") is None else AssumedRole(clients, clock, own)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from lambent.clock import Clock
@@ -35,7 +35,12 @@ from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable
 from lambent.engine.snapshot import Snapshots
 from lambent.engine.start import Start
-from lambent.errors import LambentError, RecursiveInvocation, TooManyRequests
+from lambent.errors import (
+    LambentError,
+    RecursiveInvocation,
+    ResourceNotFound,
+    TooManyRequests,
+)
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
@@ -151,6 +156,13 @@ class Dispatcher:
     def find(self, account: str, region: str, name: str) -> Route:
         """A function as the engine knows it; raises ResourceNotFoundException."""
         return self._table.find(account, region, name, None)
+
+    def policies(self, account: str, region: str, name: str) -> Mapping[str, str]:
+        """A function's resource policies by qualifier; none where there is no function."""
+        try:
+            return self.find(account, region, name).targets.policies
+        except ResourceNotFound:
+            return {}
 
     @property
     def timelines(self) -> Timelines:

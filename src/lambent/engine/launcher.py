@@ -14,7 +14,7 @@ from typing import Final
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel
-from lambent.engine.credentials import Credentials, CredentialsSource, IssuedHere
+from lambent.engine.credentials import Credentials, CredentialsSource, Unverified
 from lambent.engine.extensions import Extensions, names
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
@@ -51,7 +51,7 @@ class Launcher:
         self._planner = planner
         self._egress: Egress = egress
         self._shared = SharedHosts(self)
-        self._credentials = credentials or IssuedHere()
+        self._credentials = credentials or Unverified()
         self._aws_endpoint_url = aws_endpoint_url
         self._file_systems = file_systems or FileSystems(None)
         self.logs = logs

@@ -151,8 +151,14 @@ ENTRIES: Final = (
     Entry(
         "UnrecognizedClientException",
         "403: the access key is not known.",
-        "It is not in `auth_keys`.",
+        "It is neither in `auth_keys` nor in `iam_file`, or its session token is not of this server.",
         "Use one that is, or add it.",
+    ),
+    Entry(
+        "ExpiredTokenException",
+        "403: the session's credentials have ended.",
+        "Functions get credentials for an hour; these are older, kept somewhere beyond that.",
+        "Take them from the environment, or from AWS's SDK, when they are needed.",
     ),
     Entry(
         "InvalidSignatureException",

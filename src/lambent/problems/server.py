@@ -42,8 +42,15 @@ ENTRIES: Final = (
     Entry(
         "AUTH_KEYS_MISSING",
         '`auth = "sigv4"` has no key to verify with.',
-        "`auth_keys` is empty.",
+        "`auth_keys` is empty, and there is no `iam_file`.",
         'In the user file: `[auth_keys]` and a line `AKIAEXAMPLE = "secret"`.',
+    ),
+    Entry(
+        "IAM_FILE_INVALID",
+        "The file of users, roles and policies cannot be used.",
+        "It is not there, not JSON, YAML or TOML by its ending, or a policy in it has a mistake; the "
+        "message says which. A file with a mistake is refused whole.",
+        "Mend it; [IAM](iam.md) shows a whole file.",
     ),
     Entry(
         "TLS_INCOMPLETE",

@@ -8,6 +8,7 @@ key says for whom.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from lambent.control.aws_clients import AwsClients
@@ -20,8 +21,15 @@ OURS: Final = frozenset({"lambda", "logs"})
 class OwnClients:
     """Makes the clients; called in threads."""
 
-    def __init__(self, settings: Settings, companions: AwsClients) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        companions: AwsClients,
+        secret_of: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """`secret_of` knows the secrets of access keys; None means those of `auth_keys`."""
         self._settings = settings
+        self._secret_of = secret_of or settings.auth_keys.get
         self._companions = companions
         self._url = ""
         self._made: dict[tuple[str, str, str], Any] = {}
@@ -47,7 +55,7 @@ class OwnClients:
                     f"aws_endpoint_url, or AWS_ENDPOINT_URL_{service.upper()}"
                 )
             return self._companions.client(service, region)
-        secret = self._settings.auth_keys.get(access_key)
+        secret = self._secret_of(access_key)
         key = (access_key if secret else account, service, region)
         with self._making:
             if key not in self._made:

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from lambent.api import jackson
+from lambent.api.access import Access
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.context import Services
@@ -69,6 +70,7 @@ class Invoker:
         router: Router,
         clock: Clock,
         executor: Executor,
+        access: Access | None = None,
     ) -> None:
         self.dispatcher = services.dispatcher
         self.events = services.events
@@ -76,6 +78,8 @@ class Invoker:
         self.router = router
         self.clock = clock
         self.executor = executor
+        self.access = access
+        """None: whoever signs may invoke."""
         self._functions: dict[_Where, FunctionRef] = {}
 
     def begin(self, exchange: Exchange, kind_of_call: type[InvokeCall] | None = None) -> None:
@@ -205,7 +209,8 @@ class InvokeCall:
                 exchange.spawn(self._verify_off_loop(claim, body))
                 return
             try:
-                self._invoker.authenticator.verify(_head(exchange), claim, body)
+                body = self._invoker.authenticator.verify(_head(exchange), claim, body)
+                self._authorise(claim)
             except LambentError as error:
                 self.on_failed(error)
                 return
@@ -215,13 +220,19 @@ class InvokeCall:
         verify = self._invoker.authenticator.verify
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(
+            body = await loop.run_in_executor(
                 self._invoker.executor, verify, _head(self._exchange), claim, body
             )
+            self._authorise(claim)
         except LambentError as error:
             self.on_failed(error)
             return
         self._run(body)
+
+    def _authorise(self, claim: Claim) -> None:
+        if self._invoker.access is not None:
+            head = self._head
+            self._invoker.access.invoke(claim.caller, head.identity, head.function, self._exchange)
 
     def _run(self, body: bytes) -> None:
         kind = self._head.kind

@@ -10,9 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lambent.control.iam.document import Policy, Statement
 from lambent.control.iam.query import Query
+
+IDENTITY: Final = "identity-based policy"
+RESOURCE: Final = "resource-based policy"
+BOUNDARY: Final = "permissions boundary"
+SESSION: Final = "session policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,10 @@ class Decision:
     why: str
     policy: str = ""
     sid: str = ""
+    kind: str = ""
+    """What kind of policy decided, in AWS's words: `identity-based policy`."""
+    explicit: bool = False
+    """A Deny said no, not silence."""
 
 
 def evaluate(query: Query, policies: Applicable) -> Decision:
@@ -56,10 +66,17 @@ def evaluate(query: Query, policies: Applicable) -> Decision:
 
 
 def _denial(query: Query, policies: Applicable) -> Decision | None:
-    every = (policies.identity, policies.boundaries, policies.session, policies.resource)
-    for group in every:
+    every = (
+        (policies.identity, IDENTITY),
+        (policies.boundaries, BOUNDARY),
+        (policies.session, SESSION),
+        (policies.resource, RESOURCE),
+    )
+    for group, kind in every:
         for policy, statement in _answering(group, query, "Deny"):
-            return Decision(False, "an explicit deny", policy.name, statement.sid)
+            return Decision(
+                False, "an explicit deny", policy.name, statement.sid, kind, explicit=True
+            )
     return None
 
 
@@ -67,15 +84,15 @@ def _by_identity(query: Query, policies: Applicable) -> Decision:
     """What the caller's own policies allow, within its boundary and its session's policy."""
     found = next(_answering(policies.identity, query, "Allow"), None)
     if found is None:
-        return Decision(False, "no policy of the caller allows it")
+        return Decision(False, "no policy of the caller allows it", kind=IDENTITY)
     for bounds, what in _bounds(policies):
         if next(_answering(bounds, query, "Allow"), None) is None:
-            return Decision(False, f"the {what} does not allow it", bounds[0].name)
-    return _granted(found, "")
+            return Decision(False, f"the {what} does not allow it", bounds[0].name, kind=what)
+    return _granted(found, "", IDENTITY)
 
 
 def _bounds(policies: Applicable) -> list[tuple[Sequence[Policy], str]]:
-    kinds = ((policies.boundaries, "permissions boundary"), (policies.session, "session policy"))
+    kinds = ((policies.boundaries, BOUNDARY), (policies.session, SESSION))
     return [(bounds, what) for bounds, what in kinds if bounds]
 
 
@@ -101,7 +118,9 @@ def _answering(
                 yield policy, statement
 
 
-def _granted(found: tuple[Policy, Statement] | None, otherwise: str) -> Decision:
+def _granted(
+    found: tuple[Policy, Statement] | None, otherwise: str, kind: str = RESOURCE
+) -> Decision:
     if found is None:
-        return Decision(False, otherwise)
-    return Decision(True, "an allow", found[0].name, found[1].sid)
+        return Decision(False, otherwise, kind=kind)
+    return Decision(True, "an allow", found[0].name, found[1].sid, kind)

@@ -1,0 +1,235 @@
+"""Who may do what, on a live server: users' policies, functions' roles, boundaries, and attacks."""
+
+import json
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ACCOUNT = "123456789012"
+HERE = f"arn:aws:lambda:us-east-1:{ACCOUNT}"
+FUNCTION = f"{HERE}:function:open"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role"
+KEYS = """
+import json, os
+def handler(event, context):
+    return [os.environ[n] for n in
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")]
+"""
+
+
+def allow(action, resource="*", effect="Allow", **more):
+    return {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": effect, "Action": action, "Resource": resource, **more},
+    }
+
+
+def when(operator, key, value):
+    return {"Condition": {operator: {key: value}}}
+
+
+INVOKE = "lambda:InvokeFunction"
+USERS = {
+    "admin": [allow("*")],
+    "nobody": [],
+    "named": [allow(INVOKE, FUNCTION)],
+    "other": [allow(INVOKE, f"{HERE}:function:closed")],
+    "pattern": [allow("lambda:Invoke*", f"{HERE}:function:op?n")],
+    "denied": [allow("*"), allow(INVOKE, effect="Deny")],
+    "bounded": [allow("*")],
+    "by-ip": [allow(INVOKE, **when("IpAddress", "aws:SourceIp", "127.0.0.0/8"))],
+    "by-other-ip": [allow(INVOKE, **when("IpAddress", "aws:SourceIp", "10.0.0.0/8"))],
+    "by-name": [allow(INVOKE, **when("StringEquals", "aws:username", "by-name"))],
+    "over-tls": [allow(INVOKE, **when("Bool", "aws:SecureTransport", "true"))],
+    "of-org": [allow(INVOKE, **when("StringEquals", "aws:PrincipalOrgID", "o-test"))],
+    "until-2020": [allow(INVOKE, **when("DateLessThan", "aws:CurrentTime", "2020-01-01"))],
+    "since-2020": [allow(INVOKE, **when("DateGreaterThan", "aws:CurrentTime", "2020-01-01"))],
+    "variable": [allow(INVOKE, f"{HERE}:function:${{aws:username}}")],
+    "all-but": [
+        {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "NotAction": "lambda:Delete*", "Resource": "*"},
+        }
+    ],
+    "by-function": [],
+    "maker": [allow("lambda:*")],
+}
+MAY_INVOKE = {
+    "admin", "named", "pattern", "by-ip", "by-name", "of-org", "since-2020", "all-but",
+    "by-function", "maker",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, shared_runtimes, live_server):
+    """A server with the users above; `open` says what it is given, `keys` its credentials."""
+    folder = tmp_path_factory.mktemp("guarded")
+    users = {
+        name: {"AccessKeys": {f"AKIA-{name}": f"secret of {name}"}, "Policies": policies}
+        for name, policies in USERS.items()
+    }
+    users["bounded"]["Boundary"] = allow("lambda:Get*")
+    roles = {
+        "caller": {"Policies": [allow(INVOKE, FUNCTION)]},
+        "other": {"Policies": [allow("lambda:ListFunctions")]},
+        "untrusting": {
+            "Trust": {
+                "Statement": {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRole",
+                    "Principal": {"Service": "ec2.amazonaws.com"},
+                }
+            }
+        },
+    }
+    file = folder / "iam.json"
+    file.write_text(json.dumps({"OrganizationId": "o-test", "Users": users, "Roles": roles}))
+    data = folder / "data"
+    data.mkdir()
+    (data / "runtimes").symlink_to(shared_runtimes)
+    server = live_server(data, auth="sigv4", iam_file=file, state_delay_s=0)
+    server.client.close()
+    server.client = server.boto3(key="AKIA-admin", secret="secret of admin")
+    server.function("open")
+    server.function("keys", KEYS, Role=f"{ROLE}/caller")
+    server.client.add_permission(
+        FunctionName="open",
+        StatementId="user",
+        Action=INVOKE,
+        Principal=f"arn:aws:iam::{ACCOUNT}:user/by-function",
+    )
+    yield server
+    assert server.stop() == 0, server.log_file.read_text()
+
+
+def client(server, name, service="lambda", **given):
+    return boto3.client(
+        service,
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 0}),
+        **{
+            "aws_access_key_id": f"AKIA-{name}",
+            "aws_secret_access_key": f"secret of {name}",
+            **given,
+        },
+    )
+
+
+def refusal(call, **given):
+    with pytest.raises(ClientError) as caught:
+        call(**given)
+    error = caught.value.response["Error"]
+    return error["Code"], error.get("Message") or caught.value.response.get("Message")
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_who_may_invoke(guarded, name):
+    caller = client(guarded, name)
+    for _ in range(2):  # the second is from memory
+        if name in MAY_INVOKE:
+            answer = caller.invoke(FunctionName="open", Payload=b'{"a":1}')
+            assert json.load(answer["Payload"]) == {"a": 1}
+        else:
+            code, text = refusal(caller.invoke, FunctionName="open", Payload=b"{}")
+            assert code == "AccessDeniedException"
+            why = {
+                "denied": "with an explicit deny in an identity-based policy",
+                "bounded": f"because no permissions boundary allows the {INVOKE} action",
+            }.get(name, f"because no identity-based policy allows the {INVOKE} action")
+            assert text == (
+                f"User: arn:aws:iam::{ACCOUNT}:user/{name} is not authorized to perform: {INVOKE} "
+                f"on resource: {FUNCTION} {why}"
+            )
+
+
+def test_every_api_is_asked_about(guarded):
+    nobody, named = client(guarded, "nobody"), client(guarded, "named")
+    for call, given, action, resource in (
+        (nobody.list_functions, {}, "lambda:ListFunctions", "*"),
+        (named.get_function, {"FunctionName": "open"}, "lambda:GetFunction", FUNCTION),
+        (
+            named.get_function,
+            {"FunctionName": FUNCTION, "Qualifier": "7"},
+            "lambda:GetFunction",
+            f"{FUNCTION}:7",
+        ),
+        (named.delete_function, {"FunctionName": "open"}, "lambda:DeleteFunction", FUNCTION),
+        (
+            nobody.get_layer_version,
+            {"LayerName": "l", "VersionNumber": 3},
+            "lambda:GetLayerVersion",
+            f"{HERE}:layer:l:3",
+        ),
+        (
+            client(guarded, "nobody", "logs").describe_log_streams,
+            {"logGroupName": "/aws/lambda/open"},
+            "logs:DescribeLogStreams",
+            f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/lambda/open:log-stream:",
+        ),
+        (
+            client(guarded, "nobody", "cloudformation").describe_stacks,
+            {"StackName": "s"},
+            "cloudformation:DescribeStacks",
+            f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/s/*",
+        ),
+    ):
+        code, text = refusal(call, **given)
+        assert code in {"AccessDeniedException", "AccessDenied"}
+        assert f"perform: {action} on resource: {resource} because no identity-based" in text
+    assert client(guarded, "bounded").get_function(FunctionName="open")
+    client(guarded, "admin", "cloudformation").describe_stacks()
+    client(guarded, "admin", "logs").describe_log_groups()
+
+
+def test_a_role_must_be_passed(guarded, archive):
+    """Otherwise whoever may make functions could do all that any role may."""
+    name = "all-but"
+    made = f"made-{uuid.uuid4().hex[:8]}"
+    given = {
+        "FunctionName": made,
+        "Runtime": "python3.13",
+        "Handler": "app.handler",
+        "Role": f"{ROLE}/caller",
+        "Code": {"ZipFile": archive({"app.py": "def handler(e, c): pass"})},
+    }
+    client(guarded, name).create_function(**given)
+    guarded.client.delete_function(FunctionName=made)
+    for name, action in (("pattern", "lambda:CreateFunction"), ("maker", "iam:PassRole")):
+        code, text = refusal(client(guarded, name).create_function, **given)
+        assert (code, f"perform: {action} on" in text) == ("AccessDeniedException", True)
+
+
+def test_what_a_function_may_do_its_role_says(guarded):
+    key, secret, token = guarded.invoke("keys")
+    given = {"aws_access_key_id": key, "aws_secret_access_key": secret}
+    inside = client(guarded, "", aws_session_token=token, **given)
+    assert json.load(inside.invoke(FunctionName="open", Payload=b"[1]")["Payload"]) == [1]
+    code, text = refusal(inside.list_functions)
+    assert code == "AccessDeniedException"
+    assert text.startswith(f"User: arn:aws:sts::{ACCOUNT}:assumed-role/caller/keys is not auth")
+    # A forged, a foreign and a missing token.
+    for wrong in (token[:-8] + "AAAAAAA=", "x", None):
+        other = client(guarded, "", aws_session_token=wrong, **given)
+        assert refusal(other.list_functions)[0] == "UnrecognizedClientException"
+    mixed = client(guarded, "admin", aws_session_token=token)
+    assert refusal(mixed.list_functions)[0] == "UnrecognizedClientException"
+
+
+def test_a_role_that_does_not_trust_lambda_is_of_no_use(guarded):
+    guarded.function("untrusted", Role=f"{ROLE}/untrusting")
+    code, text = refusal(guarded.client.invoke, FunctionName="untrusted")
+    assert (code, text) == (
+        "AccessDeniedException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    )
+
+
+def test_a_wrong_file_stops_the_start(start_server, tmp_path):
+    file = tmp_path / "iam.json"
+    file.write_text('{"Users": {"a": {"Policies": ["none"]}}}')
+    with pytest.raises(RuntimeError, match="IAM_FILE_INVALID"):
+        start_server(auth="sigv4", iam_file=file)
