@@ -17,21 +17,27 @@ from lambent.api.access import Access
 from lambent.api.app import App, Page
 from lambent.api.auth import Authenticator
 from lambent.api.context import Services
+from lambent.api.gateway_signature import GatewaySignature
+from lambent.api.gateways_page import PREFIX as GATEWAYS
+from lambent.api.gateways_page import GatewaysPage
 from lambent.api.log_lines import PREFIX as LOG_LINES
 from lambent.api.log_lines import LogLines
 from lambent.api.request_lookup import PREFIX as REQUESTS
 from lambent.api.request_lookup import RequestLookup
 from lambent.api.url_gate import UrlGate
 from lambent.clock import Clock
+from lambent.control.gateways import Gateways
 from lambent.control.service import Control
 from lambent.control.targets import LATEST
 from lambent.engine.dispatcher import Dispatcher
 from lambent.errors import ConfigurationError, LambentError
 from lambent.events.queue import EventQueue
-from lambent.gateway.addresses import Addresses
+from lambent.gateway.addresses import Addresses, GatewayAddresses
+from lambent.gateway.api_gateway import TAG, ApiGateways
 from lambent.gateway.catalog import UrlCatalog
 from lambent.gateway.front import Front
 from lambent.gateway.function_url import FunctionUrls
+from lambent.gateway.stages import PATH_PREFIX as GATEWAY_PREFIX
 from lambent.gateway.urls import PATH_PREFIX
 from lambent.http.server import Handler, Listener, Server
 from lambent.http.tls import tls_context
@@ -54,6 +60,7 @@ class Rooms:
     stacks: Stacks
     catalog: UrlCatalog
     addresses: Addresses
+    gateways: Gateways
     pages: Mapping[str, Page]
     authenticator: Authenticator
     access: Access
@@ -111,10 +118,22 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
     if rooms.settings.tls_cert and rooms.settings.tls_key:
         tls = tls_context(rooms.settings.tls_cert, rooms.settings.tls_key)
     gate = UrlGate(authenticator, access)
+    apis = ApiGateways(
+        rooms.gateways, rooms.dispatcher, rooms.clock, GatewaySignature(authenticator, access)
+    )
     front = Front(
-        FunctionUrls(rooms.catalog, gate, rooms.dispatcher, rooms.clock), app.handle, app.too_large
+        FunctionUrls(rooms.catalog, gate, rooms.dispatcher, rooms.clock),
+        apis,
+        app.handle,
+        app.too_large,
     )
     app.add_folder(PATH_PREFIX, front.by_path)
+    app.add_folder(GATEWAY_PREFIX, apis.by_path)
+    places = GatewayAddresses(rooms.settings, rooms.gateways)
+    listed = GatewaysPage(
+        rooms.gateways, authenticator, access, places.stages, apis.authorizers.forget
+    )
+    app.add_folder(GATEWAYS, listed.handle)
     server = Server(front.handle, tls=tls, clock=rooms.clock)
     server.on_too_large = front.too_large
     stack.push_async_callback(server.drain, rooms.settings.drain_s)
@@ -131,7 +150,11 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
     def open_port(sock: socket.socket, url_id: str) -> None:
         rooms.spawn(_serve(server, sock, front.at_port, url_id))
 
+    def open_gateway(sock: socket.socket, gateway_id: str) -> None:
+        rooms.spawn(_serve(server, sock, apis.at_port, f"{TAG}{gateway_id}"))
+
     rooms.addresses.serve(listener.port, open_port)
+    places.serve(listener.port, open_gateway)
     return listener
 
 

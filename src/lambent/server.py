@@ -28,6 +28,7 @@ from lambent.api.snapshots_page import PATH as SNAPSHOTS
 from lambent.api.snapshots_page import SnapshotsPage
 from lambent.clock import Clock, SystemClock
 from lambent.control.aws_clients import AwsClients
+from lambent.control.gateways import Gateways
 from lambent.control.iam.identities import load as load_identities
 from lambent.control.iam.keyring import NOBODY, KeyRing
 from lambent.control.iam.sessions import Sessions, key_of
@@ -210,6 +211,9 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         own = OwnClients(settings, clients, keys.secret_of)
         stacks = Stacks(database, clock, own)
         await stacks.open()
+        gateways = Gateways(database)
+        await gateways.open()
+        stack.push_async_callback(gateways.close)
         rooms = Rooms(
             settings=settings,
             clock=clock,
@@ -221,6 +225,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             stacks=stacks,
             catalog=catalog,
             addresses=addresses,
+            gateways=gateways,
             pages=pages,
             authenticator=authenticator,
             access=access,

@@ -15,8 +15,9 @@ def scope(
     access: Access | None = None,
     action: str = "",
     resource: str = "*",
+    body: bytes = b"",
 ) -> tuple[str, str]:
-    """Account and region of a request without a body; raises what the API would.
+    """Account and region of a request with that body; raises what the API would.
 
     With `access` the caller must be allowed `action`. In `resource`, `{scope}` stands for
     `region:account`.
@@ -24,7 +25,7 @@ def scope(
     if authenticator.verifies:
         head = Head(exchange.method, exchange.path, exchange.query, exchange.headers)
         claim = authenticator.claim(head)
-        authenticator.verify(head, claim, b"")
+        authenticator.verify(head, claim, body)
         identity = claim.identity
         if access is not None:
             _require(access, claim.caller, action, resource, exchange, identity.region)

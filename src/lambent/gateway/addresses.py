@@ -1,31 +1,23 @@
 """Where a function URL can be reached: by host, by path, or at a port of its own.
 
 `*.localhost` is resolved by browsers, and by the C library where systemd's resolver is in it; Python
-and Node ask the C library. Where it is not, each URL gets a port, which is remembered, so that an
-address that somebody has written down still holds after a restart.
+and Node ask the C library. Where it is not, each URL gets a port of its own (`ports`). Gateways have
+no hosts: theirs is a port, or a path.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-import msgspec
-import structlog
-
+from lambent.control.gateways import DEFAULT, Gateway, Gateways
 from lambent.gateway.catalog import UrlCatalog
+from lambent.gateway.ports import Open, Ports
+from lambent.gateway.stages import PATH_PREFIX as GATEWAY_PREFIX
 from lambent.gateway.urls import PATH_PREFIX
 from lambent.settings import Settings
 
-log = structlog.get_logger()
-
 PROBE: Final = "probe.lambda-url.us-east-1.localhost"
-_BACKLOG: Final = 128
-
-Open = Callable[[socket.socket, str], None]
-"""Serve a listening socket for the URL of that id, from now on."""
 
 
 def resolves(name: str = PROBE) -> bool:
@@ -43,27 +35,19 @@ class Addresses:
     def __init__(self, settings: Settings, catalog: UrlCatalog) -> None:
         self._settings = settings
         self._catalog = catalog
-        self._file = settings.data_dir / "url-ports.json"
-        self._ports = _remembered(self._file)
-        self._listening: dict[str, socket.socket] = {}
-        self._scheme = "https" if settings.tls_cert else "http"
+        self._ports = Ports(settings, "url-ports.json", catalog)
+        self._scheme = _scheme(settings)
         style = settings.url_style
         if style == "auto":
             style = "host" if resolves() else "port"
         self.style = style
         self._main_port = settings.port
-        self._open: Open | None = None
 
     def serve(self, main_port: int, open_port: Open) -> None:
         """The server listens: every URL that has a port gets it back."""
         self._main_port = main_port
-        self._open = open_port
         if self.style == "port":
-            for url_id in list(self._ports):
-                if url_id in self._catalog:
-                    self._port(url_id)
-                else:
-                    del self._ports[url_id]
+            self._ports.serve(open_port)
 
     def address(self, url_id: str, region: str) -> str:
         """As `FunctionUrl` shows it."""
@@ -73,61 +57,38 @@ class Addresses:
             host = f"{self._catalog.domain(url_id, region)}:{self._main_port}"
             return f"{self._scheme}://{host}/"
         host = self._settings.host
-        if self.style == "port" and (port := self._port(url_id)):
+        if self.style == "port" and (port := self._ports.port(url_id)):
             return f"{self._scheme}://{host}:{port}/"
         return f"{self._scheme}://{host}:{self._main_port}{PATH_PREFIX}{url_id}/"
 
-    def _port(self, url_id: str) -> int:
-        """The URL's own, opened if need be; 0 when there is none to be had."""
-        if url_id in self._listening:
-            return self._ports[url_id]
-        if self._open is None:
-            return self._ports.get(url_id, 0)
-        try:
-            found = self._bind(self._ports.get(url_id, 0))
-        except OSError as error:
-            log.warning("url.no_port", url=url_id, why=str(error))
-            return 0
-        self._listening[url_id] = found
-        port = int(found.getsockname()[1])
-        if self._ports.get(url_id) != port:
-            self._ports[url_id] = port
-            self._remember()
-        self._open(found, url_id)
-        return port
 
-    def _bind(self, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        try:
-            return self._listen(family, port)
-        except OSError:
-            if not port:
-                raise
-            return self._listen(family, 0)  # somebody else has it now
+class GatewayAddresses:
+    """Where each stage of a gateway is reached."""
 
-    def _listen(self, family: socket.AddressFamily, port: int) -> socket.socket:
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((self._settings.host, port))
-            made.listen(_BACKLOG)
-            made.setblocking(False)
-        except OSError:
-            made.close()
-            raise
-        return made
+    def __init__(self, settings: Settings, gateways: Gateways) -> None:
+        self._settings = settings
+        self._ports = Ports(settings, "gateway-ports.json", gateways)
+        self._own = settings.url_style != "path"
+        self._main_port = settings.port
 
-    def _remember(self) -> None:
-        draft = self._file.with_suffix(".new")
-        try:
-            draft.write_bytes(msgspec.json.encode(self._ports))
-            draft.replace(self._file)
-        except OSError as error:
-            log.warning("url.port_not_remembered", why=str(error))
+    def serve(self, main_port: int, open_port: Open) -> None:
+        """The server listens: every gateway gets its port back."""
+        self._main_port = main_port
+        if self._own:
+            self._ports.serve(open_port)
+
+    def stages(self, gateway: Gateway) -> dict[str, str]:
+        """Stage → its address; a load balancer has one, which has no name."""
+        base = f"{_scheme(self._settings)}://{self._settings.host}"
+        port = self._ports.port(gateway.gateway_id) if self._own else 0
+        root = (
+            f"{base}:{port}/"
+            if port
+            else f"{base}:{self._main_port}{GATEWAY_PREFIX}{gateway.gateway_id}/"
+        )
+        names = list(gateway.config.stages) or [""]
+        return {name: root if name in ("", DEFAULT) else f"{root}{name}/" for name in names}
 
 
-def _remembered(file: Path) -> dict[str, int]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.MsgspecError):
-        return {}
+def _scheme(settings: Settings) -> str:
+    return "https" if settings.tls_cert else "http"

@@ -54,8 +54,11 @@ def prelude_fields(value: Mapping[str, Any]) -> Fields:
     return _typed(fields)
 
 
-def answer_v1(payload: bytes) -> HttpAnswer:
-    """Of a REST API, or of an HTTP API with payload format 1.0."""
+def answer_v1(payload: bytes, *, binary: bool = True) -> HttpAnswer:
+    """Of a REST API, or of an HTTP API with payload format 1.0.
+
+    Without `binary` a body in base64 stays so: a REST API decodes it only for its media types.
+    """
     value = _object(payload)
     many = value.get("multiValueHeaders")
     fields = _fields(value.get("headers"))
@@ -65,6 +68,8 @@ def answer_v1(payload: bytes) -> HttpAnswer:
         names = {name.lower() for name, _ in listed}
         fields = [field for field in fields if field[0].lower() not in names] + listed
     status = _status(value.get("statusCode", 200))
+    if not binary:
+        value = {**value, "isBase64Encoded": False}
     return HttpAnswer(status, _typed(fields), _body(value))
 
 

@@ -34,6 +34,10 @@ class RestFrame:
     """`/prod` when the client's path carries the stage."""
     version: str | None = None
     """`1.0` in the event of an HTTP API; a REST API does not say."""
+    caller: Mapping[str, str | None] = field(default_factory=dict)
+    """Members of `identity` that are known of a caller who signed."""
+    text_only: bool = False
+    """The body is handed on as text: a REST API without a binary media type that fits."""
 
 
 def event_v1(request: HttpRequest, frame: RestFrame) -> bytes:
@@ -41,6 +45,8 @@ def event_v1(request: HttpRequest, frame: RestFrame) -> bytes:
     fields = [(_as_written(name), value) for name, value in request.fields]
     query = request.query_pairs()
     body, is_base64 = body_text(request)
+    if frame.text_only and is_base64:
+        body, is_base64 = request.body.decode(errors="replace"), False
     path = unquote(request.path)
     event: dict[str, Any] = {} if frame.version is None else {"version": frame.version}
     event |= {
@@ -74,7 +80,7 @@ def _context(request: HttpRequest, frame: RestFrame, path: str) -> dict[str, Any
         "domainPrefix": request.domain.partition(".")[0],
         "requestTimeEpoch": request.time_ms,
         "requestId": request.request_id,
-        "identity": _identity(request),
+        "identity": _identity(request) | dict(frame.caller),
         "domainName": request.domain,
         "apiId": frame.api_id,
     }

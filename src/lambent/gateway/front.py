@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lambent.gateway.api_gateway import ApiGateways
 from lambent.gateway.function_url import FunctionUrls
 from lambent.gateway.urls import MARK, PATH_PREFIX, by_host, by_path
 from lambent.http.exchange import Exchange
@@ -18,10 +19,12 @@ class Front:
     def __init__(
         self,
         urls: FunctionUrls,
+        gateways: ApiGateways,
         others: Callable[[Exchange], None],
         too_large: Callable[[Exchange, int], None],
     ) -> None:
         self._urls = urls
+        self._gateways = gateways
         self._others = others
         self._others_too_large = too_large
 
@@ -44,7 +47,9 @@ class Front:
     def too_large(self, exchange: Exchange, limit: int) -> None:
         """The server's `on_too_large`."""
         host = exchange.headers.get(b"host") or b""
-        if exchange.tag is not None or MARK in host or exchange.path.startswith(PATH_PREFIX):
+        if self._gateways.owns(exchange):
+            self._gateways.too_large(exchange)
+        elif exchange.tag is not None or MARK in host or exchange.path.startswith(PATH_PREFIX):
             self._urls.too_large(exchange)
         else:
             self._others_too_large(exchange, limit)
