@@ -211,9 +211,6 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         own = OwnClients(settings, clients, keys.secret_of)
         stacks = Stacks(database, clock, own)
         await stacks.open()
-        gateways = Gateways(database)
-        await gateways.open()
-        stack.push_async_callback(gateways.close)
         rooms = Rooms(
             settings=settings,
             clock=clock,
@@ -225,7 +222,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             stacks=stacks,
             catalog=catalog,
             addresses=addresses,
-            gateways=gateways,
+            gateways=await _open_gateways(database, stack),
             pages=pages,
             authenticator=authenticator,
             access=access,
@@ -236,6 +233,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         spawn(_prepare(planner, dispatcher))
         compiler.start(spawn)
         yield Platform(settings, host, listener, stop)
+
+
+async def _open_gateways(database: Database, stack: contextlib.AsyncExitStack) -> Gateways:
+    gateways = Gateways(database)
+    await gateways.open()
+    stack.push_async_callback(gateways.close)
+    return gateways
 
 
 async def _open_logs(

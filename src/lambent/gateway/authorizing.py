@@ -200,7 +200,7 @@ def _apply(gateway: Gateway, verdict: Verdict, question: Question) -> None:
         Applicable(identity=[verdict.policy], resource_account=account),
     )
     if not decision.allowed:
-        raise OwnAnswer("explicit_deny" if decision.why == "an explicit deny" else "denied")
+        raise OwnAnswer("explicit_deny" if decision.explicit else "denied")
 
 
 def _object(payload: bytes) -> dict[str, Any]:
