@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lambent.cli import table
+from lambent.cli.compile import compile_
 from lambent.cli.options import Family, Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery import models
@@ -19,7 +20,10 @@ REGISTRY = "LAMBENT_MODEL_REGISTRY"
 
 @click.group("model", cls=Family)
 def command() -> None:
-    """Push, list, show, remove and import model packages."""
+    """Compile, push, list, show, remove and import model packages."""
+
+
+command.add_command(compile_)
 
 
 def _registry(given: str | None) -> str:

@@ -153,6 +153,36 @@ ENTRIES: Final = (
         "`python -m lambent_inference.tool ls FOLDER` shows all of it.",
     ),
     Entry(
+        "COMPILER_MISSING",
+        "`lambent model compile` needs scikit-learn's converters.",
+        "They are an extra, to be installed where the model's own packages are.",
+        "`pip install 'lambent[compile]'`.",
+    ),
+    Entry(
+        "SAMPLE_MISSING",
+        "A model was to be compiled without a sample.",
+        "A conversion can be silently wrong, and rows are what it is proved with.",
+        "`--sample rows.csv` with some hundred rows in the columns of training.",
+    ),
+    Entry(
+        "SAMPLE_INVALID",
+        "The sample is not a table with the columns that the model was trained on.",
+        "`why` says what is missing.",
+        "A CSV file with a header, a column for every feature, and at least one row.",
+    ),
+    Entry(
+        "MODEL_UNREADABLE",
+        "The model's file cannot be loaded, or holds no estimator.",
+        "Pickles need the packages, in the versions, that they were made with.",
+        "Install those, and save the fitted estimator or pipeline itself.",
+    ),
+    Entry(
+        "MODEL_NEEDS_JOBLIB",
+        "The model cannot be converted, and only a pickle holds it.",
+        "The gate or a known silent failure stood against ONNX, and skops does not trust its types.",
+        "`--allow-joblib`, if you trust the file; the message says what stood against ONNX.",
+    ),
+    Entry(
         "MODEL_PACKAGE_INVALID",
         "A model package, or its model.json, is not what it should be.",
         "The message names the file or the field.",

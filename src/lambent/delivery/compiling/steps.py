@@ -1,0 +1,159 @@
+"""`lambent model compile`, step by step: read, refuse or convert, judge, package, measure, report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lambent.delivery.compiling import convert, gate, measure, packaging, refusals, sample
+from lambent.delivery.problem import Problem
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user asks for."""
+
+    model: Path
+    sample: Path
+    into: Path
+    id: str
+    version: str = "1"
+    licence: str | None = None
+    allow_joblib: bool = False
+    measured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A model, decided: the graph where it passed, else the reason why not."""
+
+    graph: bytes | None
+    verdict: gate.Verdict | None
+    reason: str
+
+
+def decide(model: Any, rows: sample.Sample) -> Outcome:
+    """Refuse by name, convert, and let the gate judge."""
+    if reason := refusals.refused(model) or _shape(model, rows):
+        return Outcome(None, None, f"refused: {reason}")
+    try:
+        graph = convert.convert(model, rows)
+    except convert.NotConverted as error:
+        return Outcome(None, None, f"no conversion: {error}")
+    verdict = gate.judge(model, graph, rows)
+    if not verdict.passed:
+        return Outcome(None, verdict, f"below the gate: {verdict.reason}{_advice(model)}")
+    return Outcome(graph, verdict, "")
+
+
+def _advice(model: Any) -> str:
+    names = " ".join(type(one).__name__ for one in refusals.parts(model))
+    trees = any(word in names for word in ("Forest", "Trees", "Tree", "XGB", "LGBM", "Boosting"))
+    if trees and "Scaler" in names:
+        return "; trees split at a float's last digit and need no scaler: train without it"
+    return ""
+
+
+def _shape(model: Any, rows: sample.Sample) -> str | None:
+    """What the server has no answer for."""
+    import numpy as np
+
+    answer = np.asarray(model.predict(rows.native_input(rows.frame.head(2))))
+    if answer.ndim > 1 and answer.shape[1] > 1:
+        return f"{type(model).__name__}: a row has several answers"
+    return None
+
+
+def compile_model(order: Order, progress: Progress = lambda _: None) -> dict[str, Any]:
+    """Make the package; the report that lies in it, too."""
+    _needed()
+    if order.into.exists() and any(order.into.iterdir()):
+        raise Problem(
+            "FILES_EXIST", f"{order.into} is already there", fix="--out OTHER_FOLDER", exit_code=3
+        )
+    progress("loading the model")
+    model = sample.load_model(order.model)
+    if not hasattr(model, "predict"):
+        raise Problem(
+            "MODEL_UNREADABLE",
+            f"{order.model} holds a {type(model).__name__}, which has no predict",
+            fix="save the fitted estimator or pipeline itself (XGBClassifier, not its Booster)",
+        )
+    rows = sample.read(order.sample, model)
+    progress("converting and comparing")
+    outcome = decide(model, rows)
+    with tempfile.TemporaryDirectory(prefix="lambent-compile-") as scratch:
+        folder = Path(scratch)
+        report = _fill(folder, order, model, rows, outcome, progress)
+        shutil.copytree(folder, order.into, dirs_exist_ok=True)
+    return report
+
+
+def _fill(
+    folder: Path,
+    order: Order,
+    model: Any,
+    rows: sample.Sample,
+    outcome: Outcome,
+    progress: Progress,
+) -> dict[str, Any]:
+    if outcome.graph is not None:
+        file = "model.onnx"
+        (folder / file).write_bytes(outcome.graph)
+    else:
+        consent = order.allow_joblib
+        file = packaging.write_native(model, folder, outcome.reason, allow_joblib=consent)
+    packaging.write_warm_up(folder, rows)
+    report: dict[str, Any] = {
+        "model": f"{order.id}/{order.version}",
+        "estimator": type(model).__name__,
+        "form": file.rpartition(".")[2],
+        "reason": outcome.reason,
+        "gate": outcome.verdict.facts() if outcome.verdict else None,
+        "versions": _versions(),
+    }
+    if order.measured:
+        progress("measuring both in fresh processes")
+        report["before"] = measure.measure(order.model, rows)
+        report["after"] = measure.measure(folder / file, rows)
+        report["measured_in"] = "a fresh process on this machine, one row at a time, 512 MB priced"
+    (folder / packaging.REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    facts = {"id": order.id, "version": order.version}
+    if order.licence:
+        facts["licence"] = order.licence
+    features, classes = packaging.features_of(rows), packaging.classes_of(model)
+    packaging.write_manifest(folder, file, facts, features, classes)
+    return {**report, "folder": str(order.into)}
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    names = ("scikit-learn", "skl2onnx", "onnxmltools", "onnxruntime", "lightgbm", "xgboost-cpu")
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _needed() -> None:
+    wanted = ("sklearn", "skl2onnx", "onnxruntime", "pandas", "skops")
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        raise Problem(
+            "COMPILER_MISSING",
+            "what compiles models is not installed here",
+            why="missing: " + ", ".join(missing),
+            fix="pip install 'lambent[compile]'",
+        )
