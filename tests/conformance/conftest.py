@@ -57,6 +57,8 @@ class LiveServer:
             "LAMBENT_DATA_DIR": str(data_dir),
             "LAMBENT_PORT": "0",
             "XDG_CONFIG_HOME": str(data_dir / "no-config"),
+            # A busy machine is paced, too; only those who test that want to be refused for it.
+            "LAMBENT_START_WAIT_S": "100",
             **{f"LAMBENT_{key.upper()}": str(value) for key, value in settings.items()},
         }
         if path is not None:

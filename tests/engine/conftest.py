@@ -157,8 +157,10 @@ def engine(tmp_path: Path, runtimes: Path) -> Callable[..., None]:
                 async with asyncio.TaskGroup() as group:
                     planner = Planner(runtimes, isolated=host.kind == "namespaces")
                     launcher = Launcher(host, planner, logs, SystemClock(), "none")
+                    # A busy machine is paced, too; that is `test_pacing`'s matter.
+                    patient = {"start_wait_s": 100.0, **options}
                     dispatcher = Dispatcher(
-                        launcher, Metrics(), SystemClock(), group.create_task, **options
+                        launcher, Metrics(), SystemClock(), group.create_task, **patient
                     )
                     try:
                         await scenario(Engine(tmp_path, dispatcher, logs, group))
