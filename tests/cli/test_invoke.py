@@ -91,6 +91,7 @@ def test_a_stream_comes_part_by_part(served) -> None:
     assert json.loads(chunk["chunk"]) == {"a": 1}
     assert (end["status"], end["function_error"]) == (200, None)
     assert end["report"]["billed_ms"] >= 1
+    assert isinstance(end["report"]["billed_ms"], int)
     shown = served.on_terminal("invoke", "hello", "--stream", "-i", "a=1")
     assert '{"a": 1}' in shown.text
     assert "REPORT" in shown.text

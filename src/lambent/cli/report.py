@@ -29,7 +29,7 @@ class Report:
     """One invocation's REPORT line."""
 
     duration_ms: float
-    billed_ms: float
+    billed_ms: int
     memory_mb: int
     used_mb: int
     init_ms: float | None = None
@@ -43,7 +43,7 @@ class Report:
         init = f"  Init {self.init_ms:.0f} ms" if self.init_ms is not None else ""
         restore = f"  Restore {self.restore_ms:.0f} ms" if self.restore_ms is not None else ""
         return (
-            f"Duration {self.duration_ms:.1f} ms{init}{restore}  Billed {self.billed_ms:.0f} ms"
+            f"Duration {self.duration_ms:.1f} ms{init}{restore}  Billed {self.billed_ms} ms"
             f"  Memory {self.used_mb}/{self.memory_mb} MB"
         )
 
@@ -63,7 +63,7 @@ def _of_json(document: dict[str, Any]) -> Report | None:
         metrics = document["record"]["metrics"]
         return Report(
             float(metrics["durationMs"]),
-            float(metrics["billedDurationMs"]),
+            int(metrics["billedDurationMs"]),
             int(metrics["memorySizeMB"]),
             int(metrics["maxMemoryUsedMB"]),
             metrics.get("initDurationMs"),
@@ -85,7 +85,7 @@ def _of_text(line: str) -> Report | None:
         return None
     return Report(
         found["duration_ms"],
-        found["billed_ms"],
+        int(found["billed_ms"]),
         int(found["memory_mb"]),
         int(found["used_mb"]),
         found.get("init_ms"),
@@ -110,6 +110,6 @@ def dollars(found: Report, architecture: str, ephemeral_mb: int) -> str:
     from lambent.cost import billing, prices
 
     pico = billing.invoke_cost(
-        prices.default(), int(found.billed_ms), found.memory_mb, architecture, ephemeral_mb
+        prices.default(), found.billed_ms, found.memory_mb, architecture, ephemeral_mb
     )
     return billing.dollars(pico)

@@ -29,8 +29,10 @@ class Arrivals:
     def came(self, now: float) -> None:
         """Somebody calls, at this monotonic second. On the hot path."""
         last, self._last = self._last, now
-        if last is not None:
-            self.counts[bisect_left(BOUNDS_S, now - last)] += 1
+        if last is None:
+            return
+        gap_s = now - last
+        self.counts[0 if gap_s <= 1.0 else bisect_left(BOUNDS_S, gap_s)] += 1
 
     def histogram(self) -> dict[float, int]:
         """Count by upper bound in seconds; infinity holds the rest."""
