@@ -97,7 +97,21 @@ def test_everything_at_once(write) -> None:
     assert plan.tracing == "Active"
     assert (plan.extras.bucket, plan.extras.model) == ("packages", "model.joblib")
     assert (other.timeout_s, other.extras.model, other.alias) == (30, None, "production")
-    assert set(project.not_deployed) == {"Table (AWS::DynamoDB::Table)", "Predict.Events"}
+    assert set(project.not_deployed) == {"Table (AWS::DynamoDB::Table)"}
+    (gateway,) = project.gateways
+    assert gateway.document == {
+        "kind": "HTTP",
+        "stages": {"$default": {}},
+        "routes": [
+            {
+                "path": "$default",
+                "method": "ANY",
+                "function": "predict-dev",
+                "qualifier": "live",
+                "payload_format": "2.0",
+            }
+        ],
+    }
 
 
 def test_parameters_decide(write) -> None:

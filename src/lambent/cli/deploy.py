@@ -15,9 +15,9 @@ from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output, Progress
 from lambent.cli.plans import plan_options, planned, recipe
 from lambent.delivery import deploy as delivery
-from lambent.delivery import package, training, upload
+from lambent.delivery import gateways, package, training, upload
 from lambent.delivery.aws import Aws
-from lambent.delivery.template import FunctionPlan
+from lambent.delivery.template import FunctionPlan, Project
 
 
 @click.command(cls=Verb)
@@ -45,13 +45,32 @@ def command(options: Options, /, functions: tuple[str, ...], **flags: Any) -> No
                 out.result(facts, lines)
             for note in facts["notes"]:
                 out.note(note)
-    if project.not_deployed:
-        out.note("not deployed by lambent: " + ", ".join(project.not_deployed))
+        served = _put_gateways(aws, project, plans)
+    not_deployed = list(project.not_deployed)
+    if aws.is_aws:
+        not_deployed += [gateway.name for gateway in project.gateways]
+    for facts in served if not out.as_json else ():
+        out.result({}, [("url", url) for url in facts["urls"].values()])
+    if not_deployed:
+        out.note("not deployed by lambent: " + ", ".join(not_deployed))
     if out.as_json:
-        out.result({"functions": done, "not_deployed": list(project.not_deployed)}, [])
+        found = {"functions": done, "gateways": served, "not_deployed": not_deployed}
+        out.result(found, [])
     name = plans[0].name
     event = " -d @event.json" if (plans[0].folder / "event.json").is_file() else ""
     out.hints(f"lambent invoke {name}{event}", f"lambent logs {name} -f")
+
+
+def _put_gateways(aws: Aws, project: Project, plans: list[FunctionPlan]) -> list[dict[str, Any]]:
+    """The gateways that lead to what was deployed, on a server of one's own."""
+    if aws.is_aws:
+        return []
+    deployed = {plan.name for plan in plans}
+    return [
+        gateways.put(aws, gateway.name, gateway.document)
+        for gateway in project.gateways
+        if deployed & gateway.functions
+    ]
 
 
 def _deploy(

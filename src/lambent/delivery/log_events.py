@@ -55,11 +55,18 @@ def group(aws: Aws, function: str) -> str:
     return str((configuration.get("LoggingConfig") or {}).get("LogGroup", fallback))
 
 
-def ask(aws: Aws, path: str, timeout_s: float | None) -> IO[bytes]:
-    """GET one of the server's own pages; raises HTTPError, or a Problem when nothing answers."""
+def ask(
+    aws: Aws,
+    path: str,
+    timeout_s: float | None,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> IO[bytes]:
+    """Ask one of the server's own pages; raises HTTPError, or a Problem when nothing answers."""
     try:
         answer: IO[bytes] = _opener(aws).open(
-            _signed(aws, f"{aws.endpoint_url}{path}"), timeout=timeout_s
+            _signed(aws, f"{aws.endpoint_url}{path}", method, body), timeout=timeout_s
         )
     except urllib.error.HTTPError:
         raise
@@ -122,15 +129,15 @@ def _server(aws: Aws, function: str, span: Span, *, follow: bool) -> Iterator[Ev
         ) from None
 
 
-def _signed(aws: Aws, url: str) -> urllib.request.Request:
+def _signed(aws: Aws, url: str, method: str, body: bytes | None) -> urllib.request.Request:
     """Signed as for Lambda: the credential scope says whose function of which region is meant."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
-    request = AWSRequest("GET", url)
+    request = AWSRequest(method, url, data=body)
     if credentials := aws.session.get_credentials():
         SigV4Auth(credentials, "lambda", aws.region_name).add_auth(request)
-    return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310  the endpoint that the user gave
+    return urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310  the endpoint that the user gave
 
 
 def _opener(aws: Aws) -> urllib.request.OpenerDirector:

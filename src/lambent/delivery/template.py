@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
+from lambent.delivery import sam_events
 from lambent.delivery.intrinsics import NO_VALUE, Resolver
 from lambent.delivery.problem import Problem
+from lambent.delivery.sam_events import API_TYPES, Called, GatewayPlan
 from lambent.templates import yaml_tags
 
 NAMES: Final = ("template.yaml", "template.yml")
@@ -72,6 +74,8 @@ class Project:
     functions: tuple[FunctionPlan, ...]
     not_deployed: tuple[str, ...] = ()
     """`LogicalId (Type)` and `LogicalId.Property` that this tool does not deploy."""
+    gateways: tuple[GatewayPlan, ...] = ()
+    """Of the HTTP events; they are put on a lambent server only."""
 
 
 def find(folder: Path) -> Path | None:
@@ -136,10 +140,12 @@ def read(
     shared = (document.get("Globals") or {}).get("Function") or {}
     metadata = (document.get("Metadata") or {}).get("lambent") or {}
     functions, left = [], []
+    called: dict[str, Called] = {}
     for logical_id, resource in resources.items():
         kind = resource.get("Type") if isinstance(resource, dict) else None
         if kind not in FUNCTION_TYPES:
-            left.append(f"{logical_id} ({kind})")
+            if kind not in API_TYPES:
+                left.append(f"{logical_id} ({kind})")
             continue
         own = (resource.get("Metadata") or {}).get("lambent") or {}
         extras = _extras({**metadata, **own}, logical_id)
@@ -148,6 +154,7 @@ def read(
         plan, ignored = _function(logical_id, properties, resolver, path.parent, extras)
         functions.append(plan)
         left += ignored
+        called[logical_id] = Called(plan.name, plan.alias, properties.get("Events") or {})
     if not functions:
         raise Problem(
             "TEMPLATE_WITHOUT_FUNCTION",
@@ -155,7 +162,9 @@ def read(
             why="it holds " + ", ".join(left),
             fix="add a resource of type AWS::Serverless::Function",
         )
-    return Project(tuple(functions), tuple(left))
+    project = path.resolve().parent.name
+    gateways, unserved = sam_events.read(document, resolver, called, project)
+    return Project(tuple(functions), (*left, *unserved), tuple(gateways))
 
 
 def _extras(metadata: Mapping[str, Any], logical_id: str) -> Extras:
@@ -256,7 +265,7 @@ def _function(
         tracing=str(tracing) if tracing else None,
         extras=extras,
     )
-    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED)]
+    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED - {"Events"})]
 
 
 def _integer(values: Mapping[str, Any], key: str, default: int, logical_id: str) -> int:

@@ -1,0 +1,46 @@
+import json
+import urllib.request
+
+
+def get(url: str):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_routes_are_added_listed_and_removed(served) -> None:
+    made = served.run("gateway", "add", "shop", "GET /items/{id}", "hello")
+    assert made.returncode == 0, made.stderr
+    (url,) = json.loads(made.stdout)["urls"].values()
+    assert get(f"{url}items/7")["pathParameters"] == {"id": "7"}
+    again = served.run("gateway", "add", "shop", "/other", "hello", "--stage", "test")
+    assert json.loads(again.stdout)["urls"]["test"] == f"{url}test/"
+    (found,) = json.loads(served.run("gateway", "ls", "shop").stdout)["gateways"]
+    assert [route["path"] for route in found["config"]["routes"]] == ["/items/{id}", "/other"]
+    shown = served.on_terminal("gateway", "ls")
+    assert "GET /items/{id}" in shown.text
+    assert url in shown.text
+    wrong = served.run("gateway", "add", "shop", "/x", "hello", "--kind", "rest")
+    assert (wrong.returncode, "is of the kind http" in wrong.stderr) == (2, True)
+    assert served.run("gateway", "rm", "shop").returncode == 0
+    assert json.loads(served.run("gateway", "ls", "shop").stdout) == {"gateways": []}
+    gone = served.run("gateway", "rm", "shop")
+    assert "Gateway not found: shop" in gone.stderr
+
+
+def test_the_events_of_a_template_are_deployed(served, tmp_path) -> None:
+    served.run("init", "shop", cwd=tmp_path)
+    folder = tmp_path / "shop"
+    text = (folder / "template.yaml").read_text().rstrip()
+    assert "\n    Properties:\n" in text
+    events = (
+        "      Events:\n        A: {Type: HttpApi, Properties: {Path: '/a/{x}', Method: get}}\n"
+    )
+    text = text.replace("\n    Properties:\n", f"\n    Properties:\n{events}", 1)
+    (folder / "template.yaml").write_text(text + "\n")
+    (folder / "handler.py").write_text("def handler(event, context):\n    return event\n")
+    done = served.run("deploy", "--json", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["not_deployed"] == []
+    (gateway,) = facts["gateways"]
+    assert get(f"{gateway['urls']['$default']}a/1")["routeKey"] == "GET /a/{x}"
