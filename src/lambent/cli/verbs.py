@@ -35,7 +35,6 @@ VERBS: Final = {
     "alias": Entry("Manage", "List aliases, point them at versions, split their calls."),
     "model": Entry("Manage", "Compile, push, list, show and import model packages."),
     "gateway": Entry("Manage", "Put functions behind REST APIs, HTTP APIs, load balancers."),
-    "model": Entry("Manage", "Push, list, show, remove and import model packages."),
     "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
     "layer": Entry("Manage", "Build, publish, list, show and delete layers."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
