@@ -15,11 +15,14 @@ from typing import Any
 
 from lambent.api.access import Access
 from lambent.api.app import App, Page
+from lambent.api.audit_records import Auditor
 from lambent.api.auth import Authenticator
 from lambent.api.context import Services
 from lambent.api.gateway_signature import GatewaySignature
 from lambent.api.gateways_page import PREFIX as GATEWAYS
 from lambent.api.gateways_page import GatewaysPage
+from lambent.api.iam_pages import PREFIX as IAM
+from lambent.api.iam_pages import IamPages
 from lambent.api.log_lines import PREFIX as LOG_LINES
 from lambent.api.log_lines import LogLines
 from lambent.api.request_lookup import PREFIX as REQUESTS
@@ -27,6 +30,7 @@ from lambent.api.request_lookup import RequestLookup
 from lambent.api.url_gate import UrlGate
 from lambent.clock import Clock
 from lambent.control.gateways import Gateways
+from lambent.control.iam.keyring import KeyRing
 from lambent.control.service import Control
 from lambent.control.targets import LATEST
 from lambent.engine.dispatcher import Dispatcher
@@ -64,6 +68,8 @@ class Rooms:
     pages: Mapping[str, Page]
     authenticator: Authenticator
     access: Access
+    auditor: Auditor | None
+    keys: KeyRing
 
 
 async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Listener:
@@ -79,6 +85,13 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
     lines = LogLines(rooms.logs.store, authenticator, rooms.clock, log_group, access)
     requests = RequestLookup(
         rooms.logs.store, rooms.dispatcher.timelines, authenticator, log_group, access
+    )
+    iam = IamPages(
+        authenticator,
+        access,
+        rooms.keys,
+        rooms.clock,
+        None if rooms.auditor is None else rooms.auditor.trail,
     )
     app = App(
         rooms.settings,
@@ -109,9 +122,10 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
             code_download=rooms.control.open_code,
         ),
         pages=rooms.pages,
-        folders={LOG_LINES: lines.handle, REQUESTS: requests.handle},
+        folders={LOG_LINES: lines.handle, REQUESTS: requests.handle, IAM: iam.handle},
         authenticator=authenticator,
         access=access,
+        auditor=rooms.auditor,
     )
     stack.callback(app.close)
     tls = None

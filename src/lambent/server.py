@@ -12,6 +12,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -21,6 +22,7 @@ import structlog
 import uvloop
 
 from lambent.api.access import Access
+from lambent.api.audit_records import Auditor
 from lambent.api.auth import Authenticator
 from lambent.api.health import Health
 from lambent.api.metrics_page import MetricsPage
@@ -52,6 +54,7 @@ from lambent.gateway.addresses import Addresses
 from lambent.gateway.catalog import UrlCatalog
 from lambent.http.server import Listener
 from lambent.observe import server_log
+from lambent.observe.audit import AuditTrail
 from lambent.observe.log_pages import Group
 from lambent.observe.log_streams import LogStreams
 from lambent.observe.log_sweep import LogSweeper
@@ -226,6 +229,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             pages=pages,
             authenticator=authenticator,
             access=access,
+            auditor=_auditor(settings, keys, clock, stack),
+            keys=keys,
         )
         listener = await open_front_door(rooms, stack)
         own.listening(own_url(settings, listener))
@@ -258,6 +263,19 @@ async def _open_logs(
     streams = LogStreams(groups, logs, clock)
     stack.callback(streams.close)
     return streams
+
+
+def _auditor(
+    settings: Settings, keys: KeyRing, clock: Clock, stack: contextlib.AsyncExitStack
+) -> Auditor | None:
+    """The audit trail, as the settings want it."""
+    if settings.audit == "none":
+        return None
+    trail = AuditTrail(settings.data_dir / "audit")
+    trail.start()
+    stack.callback(trail.close)
+    every = settings.audit == "all" or (settings.audit == "auto" and settings.auth == "sigv4")
+    return Auditor(trail, keys, clock, invokes=every)
 
 
 def _keep_logs(
@@ -384,8 +402,17 @@ def _asked_to_stop(platform: Platform, number: signal.Signals) -> None:
     platform.stop.set()
 
 
+def _leave_no_core() -> None:
+    """Keys and variables of functions are in this process's memory, and stay there.
+
+    One byte, not none: the kernel starts a core handler behind a pipe even for a limit of 0.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+
+
 def main() -> int:
     """Exit status: 0 after a drain, 1 when it could not start."""
+    _leave_no_core()
     server_log.configure()
     try:
         settings = load()

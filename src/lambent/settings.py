@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     iam_file: Path | None = None
     """Users, roles and their policies as JSON, YAML or TOML, read at start (see [IAM](iam.md)); with
     `auth = "sigv4"` they decide what each caller and each function may do."""
+    audit: Literal["auto", "all", "management", "none"] = "auto"
+    """Which API calls the audit trail records: `management` is all but invokes; `auto` is `all` with
+    `auth = "sigv4"` and `management` otherwise."""
 
     url_style: Literal["auto", "host", "port", "path"] = "auto"
     """How FunctionUrl is written: `http://<id>.lambda-url.<region>.localhost:<port>/`, a port of

@@ -1,7 +1,11 @@
 """Who may do what, on a live server: users' policies, functions' roles, boundaries, and attacks."""
 
 import json
+import os
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import boto3
 import pytest
@@ -91,6 +95,7 @@ def guarded(tmp_path_factory, shared_runtimes, live_server):
     data.mkdir()
     (data / "runtimes").symlink_to(shared_runtimes)
     server = live_server(data, auth="sigv4", iam_file=file, state_delay_s=0)
+    server.clients = []
     server.client.close()
     server.client = server.boto3(key="AKIA-admin", secret="secret of admin")
     server.function("open")
@@ -102,11 +107,13 @@ def guarded(tmp_path_factory, shared_runtimes, live_server):
         Principal=f"arn:aws:iam::{ACCOUNT}:user/by-function",
     )
     yield server
+    for each in server.clients:
+        each.close()
     assert server.stop() == 0, server.log_file.read_text()
 
 
 def client(server, name, service="lambda", **given):
-    return boto3.client(
+    made = boto3.client(
         service,
         endpoint_url=server.url,
         region_name="us-east-1",
@@ -117,6 +124,8 @@ def client(server, name, service="lambda", **given):
             **given,
         },
     )
+    server.clients.append(made)
+    return made
 
 
 def refusal(call, **given):
@@ -233,3 +242,141 @@ def test_a_wrong_file_stops_the_start(start_server, tmp_path):
     file.write_text('{"Users": {"a": {"Policies": ["none"]}}}')
     with pytest.raises(RuntimeError, match="IAM_FILE_INVALID"):
         start_server(auth="sigv4", iam_file=file)
+
+
+SECRET = "a-secret-that-nobody-may-read"
+
+
+def trail(server, **query):
+    """Records as the page gives them, asked for as the command line does."""
+    from lambent.delivery import own_pages
+    from lambent.delivery.aws import Aws
+
+    class Admin(Aws):
+        @property
+        def session(self):
+            return boto3.Session("AKIA-admin", "secret of admin", region_name="us-east-1")
+
+    page = query.pop("page", "audit")
+    return own_pages.ask(Admin(server.url), page, list(query.items()))
+
+
+def test_the_audit_trail_says_who_did_what(guarded):
+    name = f"audited-{uuid.uuid4().hex[:8]}"
+    guarded.function(name, Environment={"Variables": {"PASSWORD": SECRET}})
+    guarded.invoke(name, {"password": SECRET})
+    refusal(client(guarded, "denied").invoke, FunctionName=name, Payload=b"{}")
+    refusal(client(guarded, "bounded").delete_function, FunctionName=name)
+    wrong = client(guarded, "", aws_access_key_id="AKIA-named", aws_secret_access_key="x")
+    refusal(wrong.get_function, FunctionName=name)
+    records = trail(guarded, function=name)
+    made = next(one for one in records if one["eventName"] == "CreateFunction")
+    assert made["userIdentity"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
+    assert made["userIdentity"]["userName"] == "admin"
+    assert made["requestParameters"]["FunctionName"] == name
+    assert made["requestParameters"]["Environment"] != {"Variables": {"PASSWORD": SECRET}}
+    assert made["resources"] == [{"ARN": f"{HERE}:function:{name}"}]
+    assert made["eventCategory"] == "Management"
+    invoked, denied = [one for one in records if one["eventName"] == "Invoke"]
+    assert (invoked["eventCategory"], "errorCode" in invoked) == ("Data", False)
+    assert denied["errorCode"] == "AccessDeniedException"
+    assert denied["decision"] == {
+        "why": "an explicit deny",
+        "policy": "policy 2 of user denied",
+        "sid": "",
+    }
+    unproven = next(one for one in records if one.get("errorCode") == "InvalidSignatureException")
+    assert unproven["userIdentity"]["type"] == "Unverified"
+    assert len(trail(guarded, function=name, errors=1)) == 3
+    assert trail(guarded, function=name, event="Invoke", limit=1) == [denied]
+    assert SECRET not in json.dumps(trail(guarded, limit=10_000))
+    for file in (guarded.data_dir / "audit").iterdir():
+        assert SECRET.encode() not in file.read_bytes()
+    assert SECRET not in guarded.log_file.read_text()
+
+
+def test_the_trail_is_not_for_everybody(guarded):
+    from lambent.delivery import own_pages
+    from lambent.delivery.aws import Aws
+    from lambent.delivery.problem import Problem
+
+    class Nobody(Aws):
+        @property
+        def session(self):
+            return boto3.Session("AKIA-nobody", "secret of nobody", region_name="us-east-1")
+
+    for page in ("audit", "policy", "explain"):
+        with pytest.raises(Problem, match="because no identity-based policy allows"):
+            own_pages.ask(Nobody(guarded.url), page, [])
+
+
+def test_explain_says_which_statement(guarded):
+    def explained(principal, action=INVOKE, resource="open"):
+        found = trail(
+            guarded, page="explain", principal=principal, action=action, resource=resource
+        )[0]
+        return found["allowed"], found["policy"]
+
+    assert explained("user/named") == (True, "policy 1 of user named")
+    assert explained("user/denied") == (False, "policy 2 of user denied")
+    assert explained("user/bounded") == (False, "the boundary of user bounded")
+    assert explained("user/by-function") == (True, "the function's policy")
+    assert explained("user/nobody") == (False, "")
+    assert explained("role/caller", resource=FUNCTION) == (True, "policy 1 of role caller")
+
+
+def test_the_least_policy_is_what_was_seen(guarded):
+    key, secret, token = guarded.invoke("keys")
+    inside = client(
+        guarded, "", aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token
+    )
+    inside.invoke(FunctionName="open", Payload=b"{}")
+    found = trail(guarded, page="policy", function="keys")[0]
+    statements = {one["Action"]: one["Resource"] for one in found["policy"]["Statement"]}
+    assert statements[INVOKE] == [FUNCTION]
+    assert found["calls"] >= 1
+
+
+def test_the_verbs(guarded):
+    def run(*words):
+        environ = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "AKIA-admin",
+            "AWS_SECRET_ACCESS_KEY": "secret of admin",
+            "AWS_REGION": "us-east-1",
+        }
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("lambent")),
+                *words,
+                *("--endpoint-url", guarded.url, "--json"),
+            ],
+            check=False,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    refusal(client(guarded, "nobody").invoke, FunctionName="open", Payload=b"{}")
+    code, found = run("audit", "open", "--errors")
+    assert code == 0
+    assert {one["errorCode"] for one in found["records"]} >= {"AccessDeniedException"}
+    code, found = run("iam", "explain", "user/denied", INVOKE, "open")
+    assert (code, found["allowed"], found["policy"]) == (1, False, "policy 2 of user denied")
+    code, found = run("iam", "explain", "user/admin", INVOKE, "open")
+    assert (code, found["allowed"]) == (0, True)
+    code, found = run("iam", "policy-for", "no-such-function")
+    assert (code, found["policy"]["Statement"]) == (0, [])
+
+
+def test_neither_server_nor_function_leaves_a_core_file(guarded):
+    source = (
+        "import resource\ndef handler(e, c):\n    return resource.getrlimit(resource.RLIMIT_CORE)\n"
+    )
+    guarded.function("cores", source)
+    assert guarded.invoke("cores") == [1, 1]
+    limits = Path(f"/proc/{guarded.process.pid}/limits").read_text().splitlines()
+    core = next(line for line in limits if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["1", "1"]

@@ -36,12 +36,20 @@ _REMEMBERED_MAX: Final = 4096
 _PASSES_ROLE: Final = frozenset({"CreateFunction", "UpdateFunctionConfiguration"})
 
 
+class Denied(AccessDenied):
+    """A no that remembers which statement said so."""
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
 class Access:
     """Decides for one server."""
 
     def __init__(self, clock: Clock, function_policies: FunctionPolicies) -> None:
         self._clock = clock
-        self._function_policies = function_policies
+        self.function_policies = function_policies
         self._invokes: dict[tuple[str, str, str], Decision] = {}
         """By the caller's ARN, the function's, and the function's policy: identities do not change
         while a server runs."""
@@ -80,7 +88,7 @@ class Access:
             return
         scope = Scope(identity.account, identity.region)
         arn = scope.arn(function.name, function.qualifier)
-        texts = self._function_policies(scope.account, scope.region, function.name)
+        texts = self.function_policies(scope.account, scope.region, function.name)
         text = texts.get(function.qualifier or LATEST, "")
         key = (caller.principal.arn, arn, text)
         remembered = self._invokes.get(key)
@@ -198,7 +206,7 @@ def _unconditional(caller: Caller, policy: str) -> bool:
     )
 
 
-def refusal(caller: Caller, action: str, arn: str, decision: Decision) -> AccessDenied:
+def refusal(caller: Caller, action: str, arn: str, decision: Decision) -> Denied:
     """AWS's words (IAM user guide, "Troubleshoot access denied error messages")."""
     kind = decision.kind or "identity-based policy"
     article = "an" if kind.startswith("i") else "a"
@@ -207,7 +215,8 @@ def refusal(caller: Caller, action: str, arn: str, decision: Decision) -> Access
         if decision.explicit
         else f"because no {kind} allows the {action} action"
     )
-    return AccessDenied(
+    return Denied(
         f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {arn} "
-        f"{why}"
+        f"{why}",
+        decision,
     )

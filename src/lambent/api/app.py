@@ -12,7 +12,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ import structlog
 
 from lambent.api import downloads
 from lambent.api.access import Access
+from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.cloudformation.door import cloudformation_door, is_cloudformation
@@ -61,6 +62,7 @@ class _Call:
     match: Match
     identity: Identity
     claim: Claim | None
+    values: dict[str, Value] = field(default_factory=dict)
 
     def on_body(self, exchange: Exchange, body: bytes) -> None:
         exchange.spawn(self.app.serve(exchange, self, body))
@@ -80,6 +82,7 @@ class App:
         operations: Mapping[str, Operation] | None = None,
         authenticator: Authenticator | None = None,
         access: Access | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         """`operations` None means all that are registered, `access` None that whoever signs may.
 
@@ -100,9 +103,10 @@ class App:
         self._cloudformation = cloudformation_door()
         self._authenticator = authenticator or Authenticator(settings, clock)
         self._access = access
+        self._auditor = auditor
         self._executor = ThreadPoolExecutor(2, "api-files-and-large-bodies")
         self._invoker = Invoker(
-            services, self._authenticator, Router(model), clock, self._executor, access
+            services, self._authenticator, Router(model), clock, self._executor, access, auditor
         )
 
     def add_folder(self, path: str, page: Page) -> None:
@@ -176,9 +180,11 @@ class App:
 
     async def serve(self, exchange: Exchange, call: _Call, body: bytes) -> None:
         """From the body to the answer."""
+        failure: LambentError | None = None
         try:
             reply = await self._reply(exchange, call, body)
         except LambentError as error:
+            failure = error
             reply = call.door.render(error)
         except Exception:  # noqa: BLE001  a mistake of ours: told to the log, not to the client
             _log.exception(
@@ -186,15 +192,30 @@ class App:
                 operation=call.match.operation.name,
                 request_id=call.request_id,
             )
-            reply = call.door.render(
-                ServiceException("An error occurred and the request cannot be processed.")
-            )
+            failure = ServiceException("An error occurred and the request cannot be processed.")
+            reply = call.door.render(failure)
+        self._record(exchange, call, failure)
         if isinstance(reply, Reply):
             if call.door.renders_id is not None:
                 reply = call.door.renders_id(reply, call.request_id)
             respond(exchange, call.request_id, reply)
         else:
             await _stream(exchange, call.request_id, reply)
+
+    def _record(self, exchange: Exchange, call: _Call, failure: LambentError | None) -> None:
+        if self._auditor is None:
+            return
+        operation = call.match.operation
+        self._auditor.call(
+            exchange,
+            call.request_id,
+            call.identity,
+            call.claim.caller if call.claim is not None else None,
+            (call.door.service, operation.name),
+            call.values or dict(call.match.labels),
+            operation.input,
+            failure,
+        )
 
     async def _reply(self, exchange: Exchange, call: _Call, body: bytes) -> Reply | Streamed:
         if len(body) > HASH_OFF_LOOP_BYTES:
@@ -219,7 +240,7 @@ class App:
         operation = call.match.operation
         if operation.name not in call.door.operations:
             raise NotAvailable(operation.name)
-        values = call.door.parse(call.match, exchange.headers.get, body)
+        values = call.values = call.door.parse(call.match, exchange.headers.get, body)
         if call.claim is not None and self._access is not None:
             self._access.call(
                 call.claim.caller,

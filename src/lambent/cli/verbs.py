@@ -37,6 +37,8 @@ VERBS: Final = {
     "gateway": Entry("Manage", "Put functions behind REST APIs, HTTP APIs, load balancers."),
     "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
     "layer": Entry("Manage", "Build, publish, list, show and delete layers."),
+    "audit": Entry("Manage", "Show who called the API, and what came of it."),
+    "iam": Entry("Manage", "Explain a policy's decision; the least policy for a function."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),
     "config": Entry("Meta", "Show settings, and where each came from (config show --origin)."),
     "completion": Entry("Meta", "Print the script for Tab in bash, zsh or fish."),

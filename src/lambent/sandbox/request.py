@@ -24,7 +24,8 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
         folders.append((spec.lang_dir, "var/lang"))
     if spec.runtime_dir is not None:
         folders.append((spec.runtime_dir, "var/runtime"))
-    limits = (RLIMIT_CORE, 0, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
+    # One byte, not none: the kernel starts a core handler behind a pipe even for 0.
+    limits = (RLIMIT_CORE, 1, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
     return [
         pair,
         int(spec.egress != "host"),

@@ -19,6 +19,7 @@ import msgspec
 
 from lambent.api import jackson
 from lambent.api.access import Access
+from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
 from lambent.api.context import Services
@@ -71,6 +72,7 @@ class Invoker:
         clock: Clock,
         executor: Executor,
         access: Access | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self.dispatcher = services.dispatcher
         self.events = services.events
@@ -80,6 +82,8 @@ class Invoker:
         self.executor = executor
         self.access = access
         """None: whoever signs may invoke."""
+        self.auditor = auditor if auditor is not None and auditor.invokes else None
+        """None: invokes are not recorded."""
         self._functions: dict[_Where, FunctionRef] = {}
 
     def begin(self, exchange: Exchange, kind_of_call: type[InvokeCall] | None = None) -> None:
@@ -172,6 +176,7 @@ class InvokeCall:
     """One invoke, from its head to its answer. `invoke_stream` has another kind."""
 
     kinds: ClassVar[AbstractSet[bytes | None]] = _KINDS
+    operation: ClassVar[str] = "Invoke"
 
     __slots__ = (
         "_answered_trace",
@@ -245,6 +250,7 @@ class InvokeCall:
                 self._exchange.spawn(self._accept(body or b"{}"))
             else:
                 self._resolve()
+                self._record()
                 self._exchange.respond(204, [self._request_id_header()], b"")
         except LambentError as error:
             self.on_failed(error)
@@ -291,6 +297,7 @@ class InvokeCall:
         except LambentError as error:
             self.on_failed(error)
             return
+        self._record()
         headers = [self._request_id_header(), (b"X-Amzn-Trace-Id", self._answered_trace)]
         self._exchange.respond(202, headers, b"")
 
@@ -306,6 +313,8 @@ class InvokeCall:
         )
 
     def on_done(self, outcome: Outcome) -> None:
+        if self._invoker.auditor is not None:
+            self._record()
         exchange = self._exchange
         exchange.on_gone = self._invocation = None  # they hold each other: no work for gc
         headers = [
@@ -321,9 +330,29 @@ class InvokeCall:
         exchange.respond(200, headers, outcome.payload)
 
     def on_failed(self, error: LambentError) -> None:
+        self._record(error)
         exchange = self._exchange
         exchange.on_gone = self._invocation = None
         respond_error(exchange, self._request_id, error)
+
+    def _record(self, error: LambentError | None = None) -> None:
+        """For the audit trail, where it has invokes."""
+        auditor, head, claim = self._invoker.auditor, self._head, self._claim
+        if auditor is None:
+            return
+        values = {"FunctionName": head.function.name}
+        if head.function.qualifier is not None:
+            values["Qualifier"] = head.function.qualifier
+        auditor.call(
+            self._exchange,
+            self._request_id,
+            head.identity,
+            claim.caller if claim is not None else None,
+            ("lambda", self.operation),
+            values,
+            None,
+            error,
+        )
 
     def on_gone(self) -> None:
         if self._invocation is not None:

@@ -31,6 +31,7 @@ class StreamCall(InvokeCall):
     __slots__ = ("_flow", "_waiting")
 
     kinds: ClassVar[AbstractSet[bytes | None]] = frozenset({None, b"RequestResponse", b"DryRun"})
+    operation: ClassVar[str] = "InvokeWithResponseStream"
 
     _flow: Flow | None
     _waiting: bool
@@ -69,6 +70,7 @@ class StreamCall(InvokeCall):
 
     def on_done(self, outcome: Outcome) -> None:
         self._flow = None
+        self._record()
         exchange = self._exchange
         exchange.on_gone = self._invocation = None
         if exchange.gone:
@@ -86,6 +88,7 @@ class StreamCall(InvokeCall):
         if exchange.stage is not STARTED:
             super().on_failed(error)
             return
+        self._record(error)
         # The status is out already; SDKs raise what the last frame says.
         exchange.on_gone = self._invocation = None
         code = error.code if isinstance(error, AwsError) else "ServiceException"

@@ -88,6 +88,11 @@ class KeyRing:
             raise ExpiredToken(EXPIRED)
         return Key(secret, self.session_caller(session))
 
+    def holder(self, access_key: str, token: str) -> Caller | None:
+        """Whose session a token is, ended or not; None for what was not sealed here."""
+        found = None if self._sessions is None else self._sessions.read(access_key, token)
+        return None if found is None else self.session_caller(found[0])
+
     def secret_of(self, access_key: str) -> str | None:
         """Of a long-term key."""
         known = self._keys.get(access_key)
