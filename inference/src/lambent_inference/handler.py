@@ -1,6 +1,6 @@
 """Lambda's entry point, `lambent_inference.handler.handler`: any event → what answers it.
 
-Requests go through Mangum into the app; storage and queue records to `events/records.py`; warm-up
+Requests go through Mangum into the app, and so does a bare `{"features": …}`; storage and queue records to `events/records.py`; warm-up
 pings end here. Importing this module is Init: settings are read, the app is built, and models that
 the owner named are loaded for as long as Init allows.
 """
@@ -23,7 +23,7 @@ from typing import Any, Final
 from mangum import Mangum
 
 from lambent_inference.app import create_app
-from lambent_inference.events import http, records
+from lambent_inference.events import direct, http, records
 from lambent_inference.renewal import on_renewal
 from lambent_inference.routes import bodies
 from lambent_inference.service import Service
@@ -89,6 +89,8 @@ class Handler:
             return WARM
         if http.is_request(event):
             return self._answer(event, context)
+        if direct.is_direct(event):
+            return direct.unwrapped(event, self._answer(direct.request(event), context))
         asyncio.set_event_loop(self._loop)
         if records.is_records(event):
             return self._loop.run_until_complete(records.answer(self.service, self.app, event))

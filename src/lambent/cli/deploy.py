@@ -7,15 +7,17 @@ boto3, so that the endpoint is the whole difference between here and AWS.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output, Progress
-from lambent.cli.plans import plan_options, planned, recipe
+from lambent.cli.plans import plan_options, planned, planned_model, recipe
 from lambent.delivery import deploy as delivery
-from lambent.delivery import gateways, package, training, upload
+from lambent.delivery import gateways, model_function, package, training, upload
 from lambent.delivery.aws import Aws
 from lambent.delivery.template import FunctionPlan, Project
 
@@ -29,16 +31,41 @@ from lambent.delivery.template import FunctionPlan, Project
     metavar="PERCENT",
     help="Give the new version this share of the alias and keep the old one.",
 )
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="PACKAGE",
+    help="Serve this model package (a folder): no handler, no template; a URL comes with it.",
+)
 @click.pass_obj
-def command(options: Options, /, functions: tuple[str, ...], **flags: Any) -> None:
+def command(
+    options: Options, /, functions: tuple[str, ...], model: Path | None, **flags: Any
+) -> None:
     """Deploy FUNCTIONS of template.yaml (all by default), or what the flags describe."""
+    with ExitStack() as held:
+        _command(options, functions, model, flags, held)
+
+
+def _command(
+    options: Options,
+    functions: tuple[str, ...],
+    model: Path | None,
+    flags: dict[str, Any],
+    held: ExitStack,
+) -> None:
     aws = options.target()
     out = Output(options)
-    project, plans = planned(aws, functions, flags)
+    if model is None:
+        project, plans = planned(aws, functions, flags)
+    else:
+        project, plans = planned_model(held, model, functions, flags)
     done = []
     with out.progress() as progress:
         for plan in plans:
             facts, lines = _deploy(aws, plan, flags, progress)
+            if model is not None:
+                facts["url"] = model_function.ensure_url(aws, plan)
+                lines.append(("url", facts["url"]))
             progress.clear()
             done.append(facts)
             if not out.as_json:
@@ -56,9 +83,7 @@ def command(options: Options, /, functions: tuple[str, ...], **flags: Any) -> No
     if out.as_json:
         found = {"functions": done, "gateways": served, "not_deployed": not_deployed}
         out.result(found, [])
-    name = plans[0].name
-    event = " -d @event.json" if (plans[0].folder / "event.json").is_file() else ""
-    out.hints(f"lambent invoke {name}{event}", f"lambent logs {name} -f")
+    _hints(out, plans[0], model)
 
 
 def _put_gateways(aws: Aws, project: Project, plans: list[FunctionPlan]) -> list[dict[str, Any]]:
@@ -71,6 +96,14 @@ def _put_gateways(aws: Aws, project: Project, plans: list[FunctionPlan]) -> list
         for gateway in project.gateways
         if deployed & gateway.functions
     ]
+
+
+def _hints(out: Output, plan: FunctionPlan, model: Path | None) -> None:
+    """How to call it: with the project's event, or the model's own."""
+    sample = plan.folder / "event.json" if model is None else model / model_function.EVENT
+    shown = "event.json" if model is None else sample
+    event = f" -d @{shown}" if sample.is_file() else ""
+    out.hints(f"lambent invoke {plan.name}{event}", f"lambent logs {plan.name} -f")
 
 
 def _deploy(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from lambent.delivery import package, template
+from lambent.delivery import model_function, package, template
 from lambent.delivery.aws import Aws
 from lambent.delivery.problem import USAGE, Problem
 from lambent.delivery.template import Extras, FunctionPlan, Project
@@ -60,6 +62,26 @@ def planned(
             "USAGE", "--name and --source are for one function", fix="name it", exit_code=USAGE
         )
     return project, plans
+
+
+def planned_model(
+    held: ExitStack, model: Path, functions: tuple[str, ...], flags: dict[str, Any]
+) -> tuple[Project, list[FunctionPlan]]:
+    """The plan that serves a model package; its folder stays for as long as `held` is open."""
+    refused = [name for name in ("file", "source", "handler") if flags[name]]
+    if functions or refused:
+        raise Problem(
+            "USAGE",
+            "--model makes the whole function",
+            why="it brings its own handler and sources",
+            fix="lambent deploy --model PACKAGE --name NAME",
+            exit_code=USAGE,
+        )
+    from lambent.cli.init import newest_runtime
+
+    folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lambent-model-")))
+    plan = model_function.plan(model, folder, flags["runtime"] or newest_runtime())
+    return Project((plan,)), [_with_flags(plan, flags)]
 
 
 def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool) -> package.Recipe:

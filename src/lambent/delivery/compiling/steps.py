@@ -118,6 +118,9 @@ def _fill(
         "form": file.rpartition(".")[2],
         "reason": outcome.reason,
         "gate": outcome.verdict.facts() if outcome.verdict else None,
+        "libraries": sorted(
+            {type(one).__module__.partition(".")[0] for one in refusals.parts(model)}
+        ),
         "versions": _versions(),
     }
     if order.measured:
