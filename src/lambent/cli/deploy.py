@@ -33,7 +33,7 @@ from lambent.delivery.template import FunctionPlan, Project
 )
 @click.option(
     "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="PACKAGE",
     help="Serve this model package (a folder): no handler, no template; a URL comes with it.",
 )
