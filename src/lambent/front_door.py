@@ -84,7 +84,12 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
     authenticator, access = rooms.authenticator, rooms.access
     lines = LogLines(rooms.logs.store, authenticator, rooms.clock, log_group, access)
     requests = RequestLookup(
-        rooms.logs.store, rooms.dispatcher.timelines, authenticator, log_group, access
+        rooms.logs.store,
+        rooms.dispatcher.timelines,
+        rooms.dispatcher.traces,
+        authenticator,
+        log_group,
+        access,
     )
     iam = IamPages(
         authenticator,

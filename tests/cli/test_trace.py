@@ -22,7 +22,7 @@ def test_a_cold_request_then_a_warm_one(live, make) -> None:
     found = trace(live, cold["request_id"])
     assert set(found) == {
         "request_id", "function", "version", "group", "stream", "started", "status", "cold",
-        "phases", "total_ms", "not_measured", "report", "errors", "events",
+        "phases", "total_ms", "not_measured", "report", "segments", "errors", "events",
     }  # fmt: skip
     assert (found["function"], found["version"], found["status"]) == (
         "traced",
@@ -34,6 +34,7 @@ def test_a_cold_request_then_a_warm_one(live, make) -> None:
     assert list(phases) == ["queue", "start", "init", "handler", "response"]
     assert {phase["source"] for phase in phases.values()} == {"server"}
     assert found["not_measured"] == []
+    assert found["segments"] == []
     # The server's clock and REPORT are two ways to the same durations.
     assert phases["init"]["duration_ms"] == pytest.approx(cold["report"]["init_ms"], abs=0.02)
     assert phases["handler"]["duration_ms"] == pytest.approx(

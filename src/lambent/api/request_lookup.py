@@ -2,7 +2,7 @@
 
 The id may be given by its first eight characters or more. `offsets_ms` is what the engine measured,
 as long as it remembers the request; after that, and after a restart, it is null and the log is all
-there is. Ours, beside AWS's API; it asks for the same credentials as that does.
+there is. `segments` are the X-Ray documents of its trace, where it was traced. Ours, beside AWS's API; it asks for the same credentials as that does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lambent.observe.log_reader import LogReader
 from lambent.observe.log_search import Place, around, locate
 from lambent.observe.logs import LogStore
 from lambent.observe.timelines import Timeline, Timelines
+from lambent.observe.traces import Traces
 
 PREFIX: Final = "/_lambent/requests/"
 JSON: Final = [(b"Content-Type", b"application/json")]
@@ -40,6 +41,7 @@ class RequestLookup:
         self,
         logs: LogStore,
         timelines: Timelines,
+        traces: Traces,
         authenticator: Authenticator,
         group: LogGroup,
         access: Access | None = None,
@@ -47,6 +49,7 @@ class RequestLookup:
         self._logs = logs
         self._reader: LogReader = logs.reader
         self._timelines = timelines
+        self._traces = traces
         self._authenticator = authenticator
         self._group = group
         self._access = access
@@ -88,6 +91,7 @@ class RequestLookup:
             "function": _name(known) if known else None,
             "version": known.version if known else None,
             "offsets_ms": known.offsets_ms() if known else None,
+            "segments": self._traces.find(account, region, known.request_id) if known else [],
             "events": [
                 {"time": e.time_ms, "stream": e.stream, "message": e.message} for e in events
             ],

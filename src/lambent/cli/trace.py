@@ -10,16 +10,19 @@ from typing import Any, Final
 
 import click
 
-from lambent.cli import waterfall
+from lambent.cli import segments, waterfall
 from lambent.cli.moments import iso, since_ms
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.cli.platform_lines import is_error
 from lambent.cli.request_lines import check_id, of_request
+from lambent.cli.segments import Row
 from lambent.cli.waterfall import SERVER, Phase
 from lambent.delivery import requests
 
 _WIDTH: Final = 40
+_NAMES: Final = 40
+"""Longer names of segments are cut."""
 _COLOURS: Final = {"queue": "dim", "start": "yellow", "init": "yellow", "response": "dim"}
 
 
@@ -39,6 +42,7 @@ def command(options: Options, request_id: str, function: str | None, since: str)
     lines = waterfall.read(events)
     phases = waterfall.measured(found.offsets_ms) if found.offsets_ms else waterfall.from_log(lines)
     name = found.function or (found.group or "").removeprefix("/aws/lambda/")
+    rows = segments.rows(found.segments)
     facts: dict[str, Any] = {
         "request_id": lines.request_id,
         "function": name,
@@ -52,6 +56,7 @@ def command(options: Options, request_id: str, function: str | None, since: str)
         "total_ms": waterfall.total_ms(phases),
         "not_measured": [phase.name for phase in phases if phase.duration_ms is None],
         "report": lines.report.facts() if lines.report else None,
+        "segments": [row.facts() for row in rows],
         "errors": sum(is_error(event.message) for event in events),
         "events": [event._asdict() for event in events],
     }
@@ -60,6 +65,7 @@ def command(options: Options, request_id: str, function: str | None, since: str)
         out.result(facts, [])
         return
     _show(out, facts, phases, "" if lines.report is None else lines.report.line())
+    _show_segments(out, rows)
     out.hints(f"lambent logs {name} --request {lines.request_id[:8]}")
 
 
@@ -94,3 +100,20 @@ def _show(out: Output, facts: dict[str, Any], phases: list[Phase], report: str) 
         else "from the log alone: durations are REPORT's, places are those of the lines, to the "
         "millisecond"
     )
+
+
+def _show_segments(out: Output, rows: list[Row]) -> None:
+    """What X-Ray would show of the trace."""
+    if not rows:
+        return
+    whole = segments.end_ms(rows)
+    names = [f"{'  ' * row.depth}{row.name}" for row in rows]
+    width = min(max(map(len, names)), _NAMES)
+    print()
+    for row, name in zip(rows, names, strict=True):
+        label = out.style(name[:width].ljust(width), "red" if row.failed else "cyan")
+        if row.duration_ms is None:
+            print(f"  {label} {out.style('in progress'.rjust(12), 'dim')}")
+            continue
+        bar = out.style(waterfall.bar(row.phase(), whole, _WIDTH), "red" if row.failed else "green")
+        print(f"  {label} {f'{row.duration_ms:,.2f} ms'.rjust(12)}  {bar}".rstrip())

@@ -35,6 +35,8 @@ class Found:
     group: str | None = None
     offsets_ms: Mapping[str, Any] | None = None
     """Milliseconds after admission, by the server's own clock; None where nobody measured."""
+    segments: tuple[Mapping[str, Any], ...] = ()
+    """The X-Ray documents of its trace; none where it was not traced."""
 
 
 def find(aws: Aws, request_id: str, function: str | None, since_ms: int) -> Found:
@@ -62,6 +64,7 @@ def _server(aws: Aws, request_id: str) -> Found:
         facts["version"],
         facts["group"],
         facts["offsets_ms"],
+        tuple(facts.get("segments", ())),
     )
 
 

@@ -45,6 +45,7 @@ from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
 from lambent.observe.trace_header import new_trace
+from lambent.observe.traces import Traces
 
 NOTHING: Final = ProvisionedTarget(0, 0)
 
@@ -168,6 +169,11 @@ class Dispatcher:
     def timelines(self) -> Timelines:
         """When the latest requests came, ran and were answered."""
         return self._metrics.timelines
+
+    @property
+    def traces(self) -> Traces:
+        """The X-Ray segments of the latest traced requests."""
+        return self._metrics.traces
 
     def runtimes(self) -> set[str]:
         """The managed runtimes of all functions."""

@@ -39,6 +39,7 @@ from lambent.engine.streaming import Flow
 from lambent.engine.telemetry import Telemetry
 from lambent.engine.telemetry_api import TelemetryApi
 from lambent.engine.verdict import Measured, Verdict, conclude
+from lambent.engine.xray import Tracer
 from lambent.errors import (
     LambentError,
     SandboxError,
@@ -153,6 +154,11 @@ class Environment:
         self._ready_early = False
         self._extensions: Extensions | None = None
         """There from a launch to the end of its processes."""
+        self._tracer = (
+            Tracer(target, metrics.traces, self._clock)
+            if target.tracing_mode == "Active" and not target.max_concurrency
+            else None
+        )
         self._waits = Waits.NOTHING
         self._held: tuple[Report, float] | None = None
         """A report that waits for the extensions, and when its invoke began."""
@@ -212,6 +218,8 @@ class Environment:
             else:
                 self._journal.init_started()
                 self._deadline.arm(limit_s)
+                tracer = self._tracer
+                daemon = "" if tracer is None else await tracer.open(self._sandbox)
                 runtime = await self._launcher.launch(
                     self._sandbox,
                     self.target,
@@ -219,6 +227,7 @@ class Environment:
                     self._journal.stream_name,
                     self.initialization,
                     extensions,
+                    daemon,
                 )
         except InvalidEntrypoint as error:  # the function's fault, so an outcome
             self._break(Fault(error.error_type, str(error)))
@@ -413,6 +422,8 @@ class Environment:
 
     def _become_idle(self) -> None:
         self._deadline.disarm()
+        if self._tracer is not None:
+            self._tracer.rest()
         self.idle_since = self._clock.monotonic()
         self._owner.environment_free(self)
 
@@ -426,6 +437,8 @@ class Environment:
         call.started = clock.monotonic()
         now_ms = clock.time_ms()
         call.deadline_ms = now_ms + timeout_s * 1000
+        if self._tracer is not None:
+            self._tracer.begin(call)
         if self.frozen:
             self._thaw()
         if self.state is State.REINIT:
@@ -482,6 +495,9 @@ class Environment:
         if self._restore is not None:
             restore, self._restore = self._restore, None
             measured = Measured(measured.duration_ms, init_ms, self.used_mb, *restore)
+        if self._tracer is not None:
+            init = None if init_ms is None else (self._init_started, self._ready)
+            self._tracer.end(call, now, verdict.function_error, init)
         conclude(call, verdict, measured, self)
         self.metrics.timelines.add(
             Timeline(
@@ -729,6 +745,8 @@ class Environment:
         except (LambentError, OSError) as error:
             log.error("environment.close_failed", function=self.target.arn, error=str(error))
         finally:
+            if self._tracer is not None:
+                self._tracer.close()
             self._sandbox = self._runtime = None
             self._leave_template()
             self._ended.set()

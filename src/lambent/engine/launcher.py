@@ -143,6 +143,7 @@ class Launcher:
         log_stream: str,
         initialization: str,
         extensions: Extensions | None,
+        xray_daemon: str = "",
     ) -> Runtime | None:
         """Start extensions, then a runtime process; what it says goes to `events`.
 
@@ -151,7 +152,7 @@ class Launcher:
         if isinstance(sandbox, Seat) or extensions is None:
             assert isinstance(sandbox, Seat)
             return await sandbox.launch(events, log_stream)
-        plan, lifetime_s = await self.plan(sandbox, target, log_stream, initialization)
+        plan, lifetime_s = await self.plan(sandbox, target, log_stream, initialization, xray_daemon)
         external = await asyncio.to_thread(names, target) if target.layer_paths else ()
         if plan.transport == "http" or external:
             await extensions.door.open()
@@ -179,7 +180,12 @@ class Launcher:
         return Runtime(process, transport, pipe, lifetime_s)
 
     async def plan(
-        self, sandbox: Sandbox, target: VersionTarget, log_stream: str, initialization: str
+        self,
+        sandbox: Sandbox,
+        target: VersionTarget,
+        log_stream: str,
+        initialization: str,
+        xray_daemon: str = "",
     ) -> tuple[LaunchPlan, float | None]:
         """How a process is started in this sandbox, and how long its credentials are good."""
         listener = sandbox.listeners.get(RUNTIME_API_PORT)
@@ -195,6 +201,7 @@ class Launcher:
                 endpoint_url=self._aws_endpoint_url,
                 log_fd=LOG_FD,
                 initialization_type=initialization,
+                xray_daemon=xray_daemon,
             ),
         )
         return plan, credentials.lifetime_s

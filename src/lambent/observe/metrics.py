@@ -13,6 +13,7 @@ from typing import Final
 
 from lambent.control.targets import VersionTarget
 from lambent.observe.timelines import Timelines
+from lambent.observe.traces import Traces
 
 BOUNDS_MS: Final = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
@@ -99,6 +100,7 @@ class Metrics:
         self._counters: dict[str, int] = {}
         self.timelines = Timelines()
         """When the latest requests came, ran and were answered."""
+        self.traces = Traces()
 
     def invocation(
         self, target: VersionTarget, duration_ms: float, init_ms: float | None, *, failed: bool

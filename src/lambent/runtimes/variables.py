@@ -46,6 +46,8 @@ class Facts:
     credentials_token: str = ""
     endpoint_url: str | None = None
     """Where functions find AWS services, if not at AWS."""
+    xray_daemon: str = ""
+    """Address and port that take segments, where the function is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ def environment(target: VersionTarget, facts: Facts, places: Places) -> dict[str
     for name in RESERVED:
         variables.pop(name, None)
     variables.update(_reserved(target, facts, places))
+    if facts.xray_daemon:
+        variables["AWS_XRAY_DAEMON_ADDRESS"] = facts.xray_daemon
+        host, _, port = facts.xray_daemon.partition(":")
+        variables |= {"_AWS_XRAY_DAEMON_ADDRESS": host, "_AWS_XRAY_DAEMON_PORT": port}
     return variables
 
 
