@@ -91,6 +91,7 @@ def test_the_package_answers_in_the_server_as_the_model_did(churn, tmp_path):
     assert json.loads((made / "compile.json").read_text())["gate"]["passed"]
 
 
+@pytest.mark.slow  # starts an interpreter with scikit-learn
 def test_both_forms_are_measured_in_processes_of_their_own(churn, tmp_path):
     report = steps.compile_model(order(tmp_path, measured=True))
     for form in ("before", "after"):
@@ -129,6 +130,7 @@ def test_numbers_that_a_float_cannot_hold_fall_back():
     assert "labels differ" in outcome.reason
 
 
+@pytest.mark.slow  # trains a dozen models
 def test_what_is_known_to_be_wrong_is_refused_by_name():
     found = {one.name: one for one in pipelines.run(list(REFUSED))}
     assert {name: one.decision for name, one in found.items()} == dict.fromkeys(REFUSED, "refused")
@@ -172,8 +174,19 @@ def test_a_sample_must_have_the_columns_of_training(churn, tmp_path):
 
 
 @pytest.mark.slow  # trains and converts 67 models
+@pytest.mark.timeout(300)
 def test_the_table_in_the_documentation_is_what_happens():
     found = pipelines.run()
     assert len(found) >= 40
     assert {one.name: one.decision for one in found} == pipelines.written()
     assert all(one.difference <= 1e-4 for one in found if one.decision == "converts")
+
+
+def test_a_file_of_another_kind_is_told_where_it_belongs(churn, tmp_path):
+    (tmp_path / "graph.onnx").write_bytes(b"")
+    with pytest.raises(Problem) as caught:
+        steps.compile_model(
+            steps.Order(tmp_path / "graph.onnx", tmp_path / "rows.csv", tmp_path / "made", "g")
+        )
+    assert caught.value.code == "MODEL_UNREADABLE"
+    assert "model push" in caught.value.fix

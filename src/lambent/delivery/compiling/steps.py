@@ -79,6 +79,13 @@ def compile_model(order: Order, progress: Progress = lambda _: None) -> dict[str
         raise Problem(
             "FILES_EXIST", f"{order.into} is already there", fix="--out OTHER_FOLDER", exit_code=3
         )
+    if order.model.suffix not in sample.SUFFIXES:
+        raise Problem(
+            "MODEL_UNREADABLE",
+            f"{order.model} is no {', '.join(sorted(sample.SUFFIXES))} file",
+            fix="an ONNX file needs no compiling: lambent model push FILE --id NAME --version 1 "
+            "--task tabular --family onnx",
+        )
     progress("loading the model")
     model = sample.load_model(order.model)
     if not hasattr(model, "predict"):
