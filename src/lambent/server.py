@@ -73,6 +73,7 @@ from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
 from lambent.store.event_outbox import Message
 from lambent.store.event_queue import QueueKey
+from lambent.store.sealing import Sealer
 
 log = structlog.get_logger()
 
@@ -121,7 +122,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         identities = load_identities(settings.iam_file, settings.account)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
     async with contextlib.AsyncExitStack() as stack:
-        database = Database(settings.data_dir / "lambent.sqlite")
+        store_key = await asyncio.to_thread(key_of, settings.data_dir / "keys" / "store")
+        database = Database(settings.data_dir / "lambent.sqlite", sealer=Sealer(store_key))
         await database.open()
         stack.push_async_callback(database.close)
         streams = await _open_logs(settings, clock, stack, database)

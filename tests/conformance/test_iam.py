@@ -293,6 +293,8 @@ def test_the_audit_trail_says_who_did_what(guarded):
     for file in (guarded.data_dir / "audit").iterdir():
         assert SECRET.encode() not in file.read_bytes()
     assert SECRET not in guarded.log_file.read_text()
+    for file in guarded.data_dir.glob("lambent.sqlite*"):
+        assert SECRET.encode() not in file.read_bytes()
 
 
 def test_the_trail_is_not_for_everybody(guarded):
@@ -380,3 +382,13 @@ def test_neither_server_nor_function_leaves_a_core_file(guarded):
     limits = Path(f"/proc/{guarded.process.pid}/limits").read_text().splitlines()
     core = next(line for line in limits if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["1", "1"]
+
+
+def test_variables_are_there_again_after_a_restart(start_server):
+    first = start_server()
+    first.function("kept", Environment={"Variables": {"PASSWORD": SECRET}})
+    assert first.stop() == 0
+    for file in first.data_dir.glob("lambent.sqlite*"):
+        assert SECRET.encode() not in file.read_bytes()
+    kept = start_server().client.get_function_configuration(FunctionName="kept")
+    assert kept["Environment"] == {"Variables": {"PASSWORD": SECRET}}

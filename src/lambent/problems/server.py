@@ -53,6 +53,12 @@ ENTRIES: Final = (
         "Mend it; [IAM](iam.md) shows a whole file.",
     ),
     Entry(
+        "STORE_KEY_WRONG",
+        "The database was encrypted with another key.",
+        "`keys/store` of the data directory was lost, replaced, or not copied with the database.",
+        "Put the right file back. Without it the functions' configurations cannot be read.",
+    ),
+    Entry(
         "TLS_INCOMPLETE",
         "Only one of `tls_cert` and `tls_key` is set.",
         "A certificate is of no use without its key.",

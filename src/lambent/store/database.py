@@ -24,6 +24,7 @@ import apsw
 
 from lambent.errors import ConfigurationError
 from lambent.store import schema
+from lambent.store.sealing import Sealer, register
 
 T = TypeVar("T")
 
@@ -44,8 +45,16 @@ class _Change:
 class Database:
     """The seam to SQLite: `write` and `read`, awaitable from one event loop."""
 
-    def __init__(self, path: Path, *, migrations: list[schema.Migration] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        migrations: list[schema.Migration] | None = None,
+        sealer: Sealer | None = None,
+    ) -> None:
+        """`sealer` None keeps all documents readable."""
         self.path = path
+        self._sealer = sealer
         self._migrations = schema.load() if migrations is None else migrations
         self._changes: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -119,10 +128,10 @@ class Database:
         # Environment variables of functions are in here: for the server's own user only. SQLite
         # gives its -wal and -shm the same mode.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        writing = _connect(self.path)
+        writing = _connect(self.path, self._sealer)
         try:
             schema.migrate(writing, self._migrations)
-            self._reader = _connect(self.path)
+            self._reader = _connect(self.path, self._sealer)
             self._reader.pragma("query_only", True)
         except BaseException:
             writing.close()
@@ -180,12 +189,13 @@ class Database:
             return
 
 
-def _connect(path: Path) -> apsw.Connection:
+def _connect(path: Path, sealer: Sealer | None) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "FULL")
     connection.pragma("foreign_keys", True)
+    register(connection, sealer)
     return connection
 
 

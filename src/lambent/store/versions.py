@@ -1,4 +1,7 @@
-"""Rows of versions. Every function here runs inside `Database.write` or `Database.read`."""
+"""Rows of versions. Every function here runs inside `Database.write` or `Database.read`.
+
+Environment variables are in them, so they are sealed (`sealing`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def put(
     connection: apsw.Connection, account: str, region: str, function: str, version: Version
 ) -> None:
     connection.execute(
-        "INSERT INTO versions VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO versions VALUES (?, ?, ?, ?, sealed(?))"
         " ON CONFLICT DO UPDATE SET document = excluded.document",
         (account, region, function, version.number, _encode(version)),
     )
@@ -35,7 +38,7 @@ def delete(
 def load(connection: apsw.Connection) -> Iterator[tuple[str, str, str, Version]]:
     """(account, region, function, version), each function's in order of their numbers."""
     rows = connection.execute(
-        "SELECT account, region, function, document FROM versions"
+        "SELECT account, region, function, opened(document) FROM versions"
         " ORDER BY account, region, function, number"
     )
     for account, region, function, document in rows:
