@@ -12,6 +12,15 @@ def test_routes_are_added_listed_and_removed(served) -> None:
     assert made.returncode == 0, made.stderr
     (url,) = json.loads(made.stdout)["urls"].values()
     assert get(f"{url}items/7")["pathParameters"] == {"id": "7"}
+    for asked in ("gateway:shop", url):
+        found = json.loads(served.run("curl", asked, "/items/8?a=1", "-H", "X-Two: 2").stdout)
+        assert (found["status"], len(found["request_id"])) == (200, 36)
+        event = json.loads(found["body"])
+        assert (event["rawPath"], event["rawQueryString"]) == ("/items/8", "a=1")
+        assert event["headers"]["x-two"] == "2"
+    missing = served.run("curl", "gateway:shop", "/nowhere", "-X", "POST", "-d", "x", "-f")
+    assert (missing.returncode, json.loads(missing.stdout)["status"]) == (5, 404)
+    assert served.run("curl", "gateway:none", "/").returncode == 2
     again = served.run("gateway", "add", "shop", "/other", "hello", "--stage", "test")
     assert json.loads(again.stdout)["urls"]["test"] == f"{url}test/"
     (found,) = json.loads(served.run("gateway", "ls", "shop").stdout)["gateways"]

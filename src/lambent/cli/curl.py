@@ -1,5 +1,7 @@
 """`lambent curl`: an HTTP request to a function, as its URL would bring it, through Invoke.
 
+An address, or `gateway:NAME` for one of `lambent gateway ls`, is asked over HTTP itself.
+
 `-X`, `-d`, `-H`, `-o`, `-f` and `-A` mean what they mean to curl. On a terminal status, headers and
 body are shown; piped, one JSON object, or with `--raw` the body and nothing else.
 """
@@ -19,7 +21,7 @@ from lambent import __version__
 from lambent.cli.failed import function_failed
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.delivery import http_event
+from lambent.delivery import gateways, http_event, http_request
 from lambent.delivery.http_event import Request, Response
 from lambent.delivery.problem import FUNCTION_FAILED, USAGE, Problem
 
@@ -42,9 +44,14 @@ _FORM = "application/x-www-form-urlencoded"
 def command(
     options: Options, /, function: str, path: str, qualifier: str | None, **flags: Any
 ) -> int:
-    """Send FUNCTION a request for PATH, such as '/predict?k=3'."""
+    """Send FUNCTION a request for PATH, such as '/predict?k=3'.
+
+    In place of FUNCTION, an address (http://…) or gateway:NAME[/STAGE] is asked over HTTP.
+    """
     out = Output(options)
     request = _request(out, path, flags)
+    if base := _address(options, function):
+        return _over_http(out, base, request, flags)
     aws = options.target()
     event = http_event.event(
         request,
@@ -67,6 +74,35 @@ def command(
         flags["file"].write_bytes(response.body)
     _show(out, response, answer["ResponseMetadata"]["RequestId"], flags)
     out.hints(f"lambent trace {answer['ResponseMetadata']['RequestId']} {function}")
+    return FUNCTION_FAILED if flags["fail"] and response.status >= 400 else 0
+
+
+def _address(options: Options, function: str) -> str | None:
+    """Where to ask over HTTP; None for a function's name."""
+    if function.startswith(("http://", "https://")):
+        return function
+    if not function.startswith("gateway:"):
+        return None
+    name, _, stage = function.removeprefix("gateway:").partition("/")
+    found = gateways.find(options.target(), name)
+    urls: dict[str, str] = found["urls"] if found else {}
+    if not urls or (stage and stage not in urls):
+        raise Problem(
+            "USAGE",
+            f"there is no gateway {name}" if not urls else f"{name} has no stage {stage}",
+            fix="lambent gateway ls",
+            exit_code=USAGE,
+        )
+    return urls[stage] if stage else next(iter(urls.values()))
+
+
+def _over_http(out: Output, base: str, request: Request, flags: dict[str, Any]) -> int:
+    with out.progress() as progress:
+        progress(f"{request.method} {base}")
+        response, request_id = http_request.send(base, request)
+    if flags["file"] is not None:
+        flags["file"].write_bytes(response.body)
+    _show(out, response, request_id, flags)
     return FUNCTION_FAILED if flags["fail"] and response.status >= 400 else 0
 
 
