@@ -198,6 +198,9 @@ def _check_stages(config: GatewayConfig) -> None:
 def _check_route(config: GatewayConfig, route: Route) -> None:
     if route.method not in METHODS:
         raise InvalidParameterValue(f"'{route.method}' is not a method; ANY stands for all")
+    known = {None, IAM, *config.authorizers}
+    if route.authorizer not in known or (config.kind == "ALB" and route.authorizer):
+        raise InvalidParameterValue(f"the gateway has no authorizer '{route.authorizer}'")
     if route.path == DEFAULT:
         if config.kind == "REST":
             raise InvalidParameterValue(
@@ -208,9 +211,6 @@ def _check_route(config: GatewayConfig, route: Route) -> None:
         raise InvalidParameterValue(f"the path '{route.path}' does not begin with /")
     if config.kind != "ALB":
         _check_template(route.path)
-    known = {None, IAM, *config.authorizers}
-    if route.authorizer not in known or (config.kind == "ALB" and route.authorizer):
-        raise InvalidParameterValue(f"the gateway has no authorizer '{route.authorizer}'")
 
 
 def _check_template(path: str) -> None:
