@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.cases import CASES, Result
 from benchmarks.inference_cases import INFERENCE_CASES
+from benchmarks.layer_cases import LAYER_CASES
 from benchmarks.model_cases import MODEL_CASES
 from benchmarks.runtime_cases import RUNTIME_CASES
 from benchmarks.snapshot_cases import SNAPSHOT_CASES
@@ -24,7 +25,7 @@ RESULTS = Path(__file__).parent / "results.json"
 HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 
 
-ALL = CASES | RUNTIME_CASES | INFERENCE_CASES | MODEL_CASES | SNAPSHOT_CASES
+ALL = CASES | RUNTIME_CASES | INFERENCE_CASES | MODEL_CASES | SNAPSHOT_CASES | LAYER_CASES
 
 
 def main() -> int:
