@@ -34,6 +34,7 @@ from lambent.control.gateways import Gateways
 from lambent.control.iam.identities import load as load_identities
 from lambent.control.iam.keyring import NOBODY, KeyRing
 from lambent.control.iam.sessions import Sessions, key_of
+from lambent.control.image_store import ImageStore
 from lambent.control.log_groups import LogGroups
 from lambent.control.names import Scope
 from lambent.control.service import Control
@@ -175,9 +176,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         stack.push_async_callback(compiler.close)
         catalog = UrlCatalog(settings.url_base_domain)
         addresses = Addresses(settings, catalog)
+        artifacts = Artifacts(settings.data_dir / "artifacts")
+        image_store = ImageStore(artifacts, settings)
+        stack.callback(image_store.close)
         control = Control(
             database=database,
-            artifacts=Artifacts(settings.data_dir / "artifacts"),
+            artifacts=artifacts,
+            images=image_store,
             listener=TargetListeners(dispatcher, compiler, catalog),
             url_address=addresses.address,
             allocator=dispatcher,

@@ -105,6 +105,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     runtime_block_policy: Literal["enforce", "warn"] = "warn"
     """Whether functions with a runtime that AWS has blocked are refused, as there, or accepted."""
 
+    image_registry: str | None = None
+    """`host[:port]` of the registry that stands for `<account>.dkr.ecr.<region>.amazonaws.com`."""
+
     node_modules_dir: Path | None = None
     """A `node_modules` folder that Node.js functions see at /var/runtime, where AWS has its SDK v3."""
 

@@ -27,8 +27,8 @@ DIFFERENCES: Final[dict[str, str]] = {
         "processor, and a container image, is created and says so at invoke"
     ),
     "GetFunction": "Code.Location is a link to this server, good for ten minutes",
-    "Invoke": "X-Amz-Durable-Execution-Name is refused; container images cannot be run",
-    "InvokeWithResponseStream": "container images cannot be run",
+    "Invoke": "X-Amz-Durable-Execution-Name is refused; container images need an isolating sandbox",
+    "InvokeWithResponseStream": "container images need an isolating sandbox",
     "PutRuntimeManagementConfig": (
         "what is said is kept and shown; runtimes change when the machine's owner changes them"
     ),

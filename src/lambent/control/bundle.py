@@ -107,9 +107,8 @@ def routed_versions(alias: Alias) -> set[str]:
 
 
 def packages(version: Version) -> Iterator[str]:
-    """Digests of the code and the layers of one version."""
-    if not version.code.image_uri:
-        yield version.code.sha256
+    """Digests of the code (package or image) and the layers of one version."""
+    yield version.code.sha256
     for use in version.configuration.layers:
         yield use.sha256
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from lambent.control.aws_clients import AwsClients
+from lambent.control.image_store import ImageStore
 from lambent.control.names import Scope
 from lambent.control.requests import CreateFunction, UpdateFunctionConfiguration
 from lambent.control.requests import ImageConfig as ImageConfigRequest
@@ -31,8 +32,9 @@ _URI: Final = re.compile(
 class Images:
     """From an ImageUri to `Code`."""
 
-    def __init__(self, clients: AwsClients) -> None:
+    def __init__(self, clients: AwsClients, store: ImageStore | None = None) -> None:
         self._clients = clients
+        self._store = store
 
     async def code(self, scope: Scope, uri: str, architecture: Architecture) -> Code:
         """Raises AWS's refusal for an image that ECR does not have."""
@@ -46,6 +48,8 @@ class Images:
 
     async def _digest(self, scope: Scope, uri: str, found: re.Match[str]) -> str:
         if self._clients.endpoint("ecr") is None:
+            if self._store is not None and not found["digest"]:
+                return await self._store.resolve(uri)
             return found["digest"] or hashlib.sha256(uri.encode()).hexdigest()
         name = found["repository"].partition("/")[2]
         wanted = (

@@ -22,6 +22,7 @@ import structlog
 from lambent.clock import Clock
 from lambent.control import runnable, state
 from lambent.control.bundle import Bundle, difference, packages
+from lambent.control.image_store import ImageStore
 from lambent.control.names import Scope, version_name
 from lambent.control.targets import FunctionTargets, Prepared, Preparer, TargetListener
 from lambent.errors import LambentError
@@ -58,10 +59,12 @@ class Registry:
         state_delay_s: float,
         preparer: Preparer | None = None,
         snapshots: runnable.Snapshots = "published",
+        images: ImageStore | None = None,
     ) -> None:
         """`preparer` makes the snapshots of versions that want one; `snapshots`: who may."""
         self._preparer = preparer
         self._snapshots = snapshots
+        self._images = images
         self._database = database
         self._artifacts = artifacts
         self._listener = listener
@@ -240,7 +243,11 @@ class Registry:
         """The snapshot of a version that wants one."""
         bundle = self.get(*key)
         version = None if bundle is None else bundle.versions.get(number)
-        if bundle is None or version is None or not self._wants_snapshot(version):
+        if bundle is None or version is None:
+            return Prepared()
+        if self._images is not None and version.code.image_uri:
+            return await self._images.prepare(version.code)
+        if not self._wants_snapshot(version):
             return Prepared()
         assert self._preparer is not None
         try:
@@ -250,6 +257,10 @@ class Registry:
         except LambentError as error:
             log.error("snapshot.failed", function=bundle.arn, error=str(error))
             return Prepared(standby=str(error))
+
+    def _wants_preparing(self, version: Version) -> bool:
+        image = self._images is not None and bool(version.code.image_uri)
+        return image or self._wants_snapshot(version)
 
     def _wants_snapshot(self, version: Version) -> bool:
         return (
@@ -276,7 +287,7 @@ class Registry:
 
     def _settle(self, bundle: Bundle) -> Bundle:
         for version in list(bundle.versions.values()):
-            if state.in_transition(version) and not self._wants_snapshot(version):
+            if state.in_transition(version) and not self._wants_preparing(version):
                 bundle = bundle.with_version(state.ready(version, bundle.arn, self._new_id()))
         return bundle
 
@@ -296,7 +307,12 @@ class Registry:
     async def _missing(self, version: Version) -> str | None:
         """Which kind of package is not there; those that need it are unpacked again."""
         for sha256 in packages(version):
-            if not await self._artifacts.ensure(sha256):
+            if version.code.image_uri == "" or sha256 != version.code.sha256:
+                present = await self._artifacts.ensure(sha256)
+            else:  # one that is in transition will be fetched; without a store nobody runs it
+                present = self._images is None or state.in_transition(version)
+                present = present or self._artifacts.tree(sha256).is_dir()
+            if not present:
                 return "code" if sha256 == version.code.sha256 else "layer"
         return None
 

@@ -29,12 +29,15 @@ def targets(
     previous: FunctionTargets | None,
     snapshots: Snapshots = "published",
 ) -> FunctionTargets:
-    """All of a function's targets; an update in progress leaves the previous `$LATEST` serving."""
+    """All of a function's targets; an update in progress, or failed, leaves the previous `$LATEST` serving."""
     served = {} if previous is None else previous.versions
     made: dict[str, VersionTarget] = {}
     for number, version in bundle.versions.items():
         name = version_name(number)
-        if version.update_status == "InProgress" and name in served:
+        unfinished = version.update_status == "InProgress" or (
+            version.update_status == "Failed" and version.state == "Active"
+        )
+        if unfinished and name in served:
             made[name] = served[name]
         else:
             made[name] = version_target(bundle, version, tree, snapshots)

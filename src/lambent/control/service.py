@@ -24,6 +24,7 @@ from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
 from lambent.control.function_urls import Address, FunctionUrls, aws_address
 from lambent.control.functions import Functions
+from lambent.control.image_store import ImageStore
 from lambent.control.images import Images
 from lambent.control.layers import Layers
 from lambent.control.names import Scope
@@ -65,6 +66,7 @@ class Control:
         secret: bytes | None = None,
         clients: AwsClients | None = None,
         preparer: Preparer | None = None,
+        images: ImageStore | None = None,
         url_address: Address = aws_address,
     ) -> None:
         self._artifacts = artifacts
@@ -79,6 +81,7 @@ class Control:
             settings.state_delay_s,
             preparer,
             settings.snapshots,
+            images,
         )
         code = CodeStore(
             artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20
@@ -97,7 +100,7 @@ class Control:
             self._links,
             runtimes,
             companions,
-            Images(self.clients),
+            Images(self.clients, images),
             self.layers,
             self.code_signing,
             self.capacity_providers,

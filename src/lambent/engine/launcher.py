@@ -99,14 +99,23 @@ class Launcher:
         """
         processor.check(target)
         if target.image_uri:
-            raise InvalidRuntime(
-                f"{target.function_name} is a container image, which this version of lambent keeps "
-                "but cannot run: deploy it from a zip package."
-            )
+            self._check_image(target)
         ground = await asyncio.to_thread(self._planner.ground, target)
         if target.max_concurrency:
             return await self._shared.seat(target, ground.transport)
         return await self.create(target, template=template)
+
+    def _check_image(self, target: VersionTarget) -> None:
+        if self._host.kind != "namespaces":
+            raise InvalidRuntime(
+                f"{target.function_name} is a container image, which needs a sandbox that isolates: "
+                "see lambent doctor."
+            )
+        if target.max_concurrency:
+            raise InvalidRuntime("A container image takes one invoke at a time here.")
+        if not (target.code_path / "rootfs").is_dir():
+            reason = target.state_reason or "it has not been fetched"
+            raise InvalidRuntime(f"{target.function_name} is a container image: {reason}")
 
     async def create(
         self, target: VersionTarget, *, forkable: bool = False, template: Template | None = None
@@ -120,6 +129,7 @@ class Launcher:
                 id=self.new_id(),
                 owner=target.function_arn,
                 task_dir=self._planner.task_dir(target),
+                root_dir=target.code_path / "rootfs" if target.image_uri else None,
                 layer_dirs=target.layer_paths,
                 lang_dir=ground.lang_dir,
                 runtime_dir=ground.runtime_dir,

@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 from lambent.control.targets import VersionTarget
 from lambent.errors import InvalidRuntime
+from lambent.images import rootfs
+from lambent.images.problem import ImageError
 from lambent.runtimes import (
     bytecode,
     interpreters,
@@ -23,7 +25,7 @@ from lambent.runtimes import (
     programs,
     runtime_dir,
 )
-from lambent.runtimes.variables import Facts, Places, environment
+from lambent.runtimes.variables import Facts, Places, environment, image_environment
 
 __all__ = ["Facts", "Ground", "InvalidEntrypoint", "LaunchPlan", "Planner"]
 
@@ -158,6 +160,8 @@ class Planner:
         """The argv and environment of one process of a version whose ground is made."""
         ground = self.ground(target)
         places = self._places(target, ground)
+        if target.image_uri:
+            return _image_plan(target, facts, ground)
         env = environment(target, facts, places)
         if ground.transport == "channel":
             argv: tuple[str, ...] = (
@@ -216,6 +220,26 @@ class Planner:
             lang=str(ground.lang_dir or target.code_path),
             opt=tuple(str(path) for path in reversed(target.layer_paths)),
         )
+
+
+def _image_plan(target: VersionTarget, facts: Facts, ground: Ground) -> LaunchPlan:
+    """The image's own program, or what ImageConfig says instead of each of its parts."""
+    try:
+        config = rootfs.config(target.code_path)
+    except ImageError as error:
+        raise InvalidRuntime(f"{target.function_name}: {error}") from None
+    entry = config.entry_point if target.entry_point is None else target.entry_point
+    command = config.command if target.command is None else target.command
+    if not (*entry, *command):
+        raise InvalidEntrypoint("The image names neither ENTRYPOINT nor CMD.")
+    return LaunchPlan(
+        argv=(*entry, *command),
+        env=image_environment(target, facts, config.environment),
+        transport=ground.transport,
+        lang_dir=None,
+        runtime_dir=None,
+        cwd=target.working_directory or config.working_directory,
+    )
 
 
 def _missing(runtime: str) -> InvalidRuntime:

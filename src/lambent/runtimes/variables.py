@@ -83,6 +83,19 @@ def environment(target: VersionTarget, facts: Facts, places: Places) -> dict[str
     return variables
 
 
+def image_environment(
+    target: VersionTarget, facts: Facts, own: Mapping[str, str]
+) -> dict[str, str]:
+    """The same for a container image, whose own variables are the defaults."""
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    variables = {"PATH": path, "TZ": ":UTC", **own, **_thread_pools(target), **target.environment}
+    for name in RESERVED:
+        variables.pop(name, None)
+    variables.update(_reserved(target, facts, Places()))
+    del variables["_HANDLER"]  # an image's handler is an argument of its program
+    return variables
+
+
 def _defaults(places: Places) -> dict[str, str]:
     lang, task, runtime, opt = places.lang, places.task, places.runtime, places.opt
     libraries = [f"{lang}/lib", "/lib64", "/usr/lib64", runtime, f"{runtime}/lib", task]

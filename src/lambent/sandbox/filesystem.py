@@ -46,6 +46,12 @@ HIDDEN_IN_PROC: Final = (
     "sched_debug", "scsi", "sysrq-trigger", "timer_list", "timer_stats",
 )  # fmt: skip
 READ_ONLY_IN_PROC: Final = ("bus", "fs", "irq", "sys")
+ROOT: Final = "/"
+"""Target of an image's root, which takes the place of the base."""
+KEPT_OVER_AN_IMAGE: Final = (
+    "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "mnt", "proc", "tmp",
+)  # fmt: skip
+"""What an image's root shows of ours; `images.rootfs` has made the places."""
 LOCKED: Final = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
 
 
@@ -215,18 +221,33 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
     shared = [tree.target for tree in trees if tree.target.startswith("mnt/")]
     if shared:
         _make_mount_points(shared)
+    image = next((tree.fd for tree in trees if tree.target == ROOT), None)
     for tree in trees:
-        kernel.move_mount(tree.fd, tree.target)
-        os.close(tree.fd)
+        if tree.fd != image:
+            kernel.move_mount(tree.fd, tree.target)
+            os.close(tree.fd)
     if tmp_mb:
         kernel.mount(
             "tmpfs", "tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV,
             f"size={tmp_mb}m,mode=700,uid={UID},gid={GID}",
         )  # fmt: skip
     _fresh_proc()
+    if image is not None:
+        _stand_on(image)
     kernel.pivot_root(".", ".")
     kernel.unmount(".")
     os.chdir("/")
+
+
+def _stand_on(image: int) -> None:
+    """Lay an image's root over the base, and what the base has made for this environment over that."""
+    kept = [(kernel.open_tree(name), name) for name in KEPT_OVER_AN_IMAGE]
+    kernel.move_mount(image, ".")
+    os.fchdir(image)
+    os.close(image)
+    for fd, name in kept:
+        kernel.move_mount(fd, name)
+        os.close(fd)
 
 
 def _make_mount_points(targets: list[str]) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from lambent.sandbox import wire
+from lambent.sandbox.filesystem import ROOT
 from lambent.sandbox.spec import SandboxSpec
 
 RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 4, 6, 7
@@ -20,6 +21,8 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
     `pair`: the first of the two host ids of its owner; ignored without root.
     """
     folders = [(spec.task_dir, "var/task")]
+    if spec.root_dir is not None:
+        folders = [(spec.root_dir, ROOT)]
     if spec.lang_dir is not None:
         folders.append((spec.lang_dir, "var/lang"))
     if spec.runtime_dir is not None:

@@ -44,6 +44,8 @@ class SandboxSpec:
     """Function ARN: as root, environments of one owner share a host uid that no other owner has."""
     task_dir: Path
     """Unpacked code, shown read-only at /var/task."""
+    root_dir: Path | None = None
+    """A container image's root, shown read-only instead of the host's programs; no task_dir then."""
     layer_dirs: tuple[Path, ...] = ()
     """Unpacked layers, merged in order (later wins) read-only at /opt."""
     lang_dir: Path | None = None

@@ -81,6 +81,26 @@ class Artifacts:
         """
         return await self._run(lambda: self._put(package))
 
+    def fill_tree(self, sha256: str, fill: Callable[[Path], None]) -> None:
+        """A tree without a package: what `fill` puts into an empty folder, whole or not at all.
+
+        Blocking; of two at once the second finds the place taken.
+        """
+        if self._is_whole(sha256):
+            return
+        staged = self.incoming()
+        staged.mkdir(0o755)
+        try:
+            fill(staged)
+            flush_file_system(staged)
+            with self._placing:
+                if not self._is_whole(sha256):
+                    staged.rename(self.tree(sha256))
+                    self._flushed(sha256).touch()
+        finally:
+            if staged.exists():
+                _delete(staged)
+
     async def ensure(self, sha256: str) -> bool:
         """Make the unpacked tree again if it is missing or may be incomplete; False without a zip."""
         return await self._run(lambda: self._ensure(sha256))

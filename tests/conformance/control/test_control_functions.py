@@ -395,15 +395,13 @@ def test_lists_through_boto3s_paginator(live, create):
         client.close()
 
 
-def test_a_container_image_is_kept_and_says_at_invoke_that_it_cannot_run(aws, name):
+def test_an_image_of_ecr_is_refused_while_no_registry_stands_for_ecr(aws, name):
     image = {"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/model:v1"}
     role = "arn:aws:iam::123456789012:role/r"
-    aws.create_function(FunctionName=name, Role=role, PackageType="Image", Code=image)
-    aws.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0})
     with pytest.raises(ClientError) as raised:
-        aws.invoke(FunctionName=name)
-    assert raised.value.response["Error"]["Code"] == "InvalidRuntimeException"
-    assert "is a container image" in raised.value.response["Error"]["Message"]
+        aws.create_function(FunctionName=name, Role=role, PackageType="Image", Code=image)
+    assert raised.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert "set image_registry" in raised.value.response["Error"]["Message"]
 
 
 def test_code_for_another_processor_is_kept_and_says_so_at_invoke(aws, create, name):

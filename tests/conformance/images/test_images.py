@@ -1,0 +1,155 @@
+"""Functions of PackageType Image, from a layout folder and from a registry."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+ROLE = "arn:aws:iam::123456789012:role/test"
+RIC = [f"/usr/local/bin/python3.{sys.version_info.minor}", "-m", "awslambdaric"]
+APP = """
+import os, pathlib
+
+def handler(event, context):
+    return {
+        "event": event, "word": "WORD", "cwd": os.getcwd(), "own": os.environ.get("OWN"),
+        "memory": context.memory_limit_in_mb, "uid": os.getuid(),
+        "hosts": "localhost" in pathlib.Path("/etc/hosts").read_text(),
+        "usr": sorted(os.listdir("/usr")), "sys": os.listdir("/sys"),
+        "tmp": pathlib.Path("/tmp/x").write_text("x"),
+    }
+
+def other(event, context):
+    try:
+        pathlib.Path("/srv-x").write_text("x")
+    except OSError as error:
+        return error.strerror
+"""
+
+
+def app(word):
+    return {"srv/app.py": APP.replace("WORD", word)}
+
+
+CONFIG = {
+    "Entrypoint": RIC,
+    "Cmd": ["app.handler"],
+    "WorkingDir": "/srv",
+    "Env": ["OWN=yes", "PYTHONDONTWRITEBYTECODE=1"],
+}
+
+
+def create(server, name, uri, **members):
+    members = {"Timeout": 30, "MemorySize": 256, **members}
+    server.client.create_function(
+        FunctionName=name, Role=ROLE, PackageType="Image", Code={"ImageUri": uri}, **members
+    )
+
+
+@pytest.mark.root
+def test_the_client_in_the_image_serves_it_and_image_config_takes_its_place(server, layout, name):
+    create(server, name, layout.image("v1", app("one"), **CONFIG))
+    server.active(name)
+    said = server.invoke(name, {"a": 1})
+    assert said["event"] == {"a": 1}
+    assert (said["cwd"], said["own"], said["uid"]) == ("/srv", "yes", 993)
+    assert (said["memory"], said["hosts"], said["sys"]) == ("256", True, [])
+    assert said["usr"] == ["lib", "local"] or "local" in said["usr"]
+    server.client.update_function_configuration(
+        FunctionName=name, ImageConfig={"Command": ["app.other"]}
+    )
+    server.active(name)
+    assert server.invoke(name) == "Read-only file system"
+
+
+@pytest.mark.root
+def test_the_tag_moves_and_the_function_stays(server, layout, name):
+    uri = layout.image("v1", app("one"), **CONFIG)
+    create(server, name, uri)
+    server.active(name)
+    layout.image("v1", app("two"), **CONFIG)
+    assert server.invoke(name)["word"] == "one"
+    server.client.update_function_code(FunctionName=name, ImageUri=uri)
+    server.active(name)
+    assert server.invoke(name)["word"] == "two"
+
+
+def test_a_broken_layer_fails_with_the_reason(server, layout, name):
+    uri = layout.image("v1", {"../outside": "x"}, **CONFIG)
+    create(server, name, uri)
+    shown = {"State": "Pending"}
+    for _ in range(600):
+        shown = server.client.get_function_configuration(FunctionName=name)
+        if shown["State"] != "Pending":
+            break
+        time.sleep(0.1)
+    assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InvalidImage")
+    assert "leads out of it" in shown["StateReason"]
+
+
+def test_an_image_that_is_not_there_is_refused(server, layout, name):
+    layout.image("v1", app("one"), **CONFIG)
+    with pytest.raises(ClientError, match="does not exist"):
+        create(server, name, f"oci:{layout.folder}:v2")
+
+
+@pytest.fixture
+def registry(tmp_path, debian):
+    program = debian("docker-registry")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    (tmp_path / "registry.json").write_text(json.dumps(settings))
+    process = subprocess.Popen(
+        [program, "serve", tmp_path / "registry.json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as sock:
+                if not sock.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_pushed_created_by_tag_moved_updated(start_server, layout, name, registry, debian):
+    skopeo = debian("skopeo")
+
+    def push(word):
+        source = layout.image("v1", app(word), **CONFIG)
+        subprocess.run(
+            [skopeo, "--insecure-policy", "copy", "--dest-tls-verify=false", source,
+             f"docker://{registry}/team/app:v1"],
+            check=True, timeout=120, capture_output=True,
+        )  # fmt: skip
+
+    push("one")
+    server = start_server(image_registry=registry)
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1"
+    create(server, name, uri)
+    server.active(name)
+    push("two")
+    assert server.invoke(name)["word"] == "one"
+    code = server.client.get_function(FunctionName=name)["Code"]
+    assert code["ImageUri"] == uri
+    assert code["ResolvedImageUri"].startswith(uri.removesuffix(":v1") + "@sha256:")
+    server.client.update_function_code(FunctionName=name, ImageUri=uri)
+    server.active(name)
+    assert server.invoke(name)["word"] == "two"
