@@ -176,9 +176,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         stack.push_async_callback(compiler.close)
         catalog = UrlCatalog(settings.url_base_domain)
         addresses = Addresses(settings, catalog)
-        artifacts = Artifacts(settings.data_dir / "artifacts")
-        image_store = ImageStore(artifacts, settings)
-        stack.callback(image_store.close)
+        artifacts, image_store = _stores(settings, stack)
         control = Control(
             database=database,
             artifacts=artifacts,
@@ -252,6 +250,14 @@ async def _open_gateways(database: Database, stack: contextlib.AsyncExitStack) -
     await gateways.open()
     stack.push_async_callback(gateways.close)
     return gateways
+
+
+def _stores(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Artifacts, ImageStore]:
+    """Where code is kept: packages, and images beside them."""
+    artifacts = Artifacts(settings.data_dir / "artifacts")
+    images = ImageStore(artifacts, settings)
+    stack.callback(images.close)
+    return artifacts, images
 
 
 async def _open_logs(
