@@ -208,12 +208,13 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         )
         authenticator = Authenticator(settings, clock, keys)
         access = Access(clock, dispatcher.policies)
-        numbers = MetricsPage(Exposition(metrics, dispatcher.loads), authenticator, access)
         snapshots = SnapshotsPage(dispatcher, authenticator, access)
         pages = {
             "/healthz": health.alive,
             "/readyz": health.ready,
-            "/metrics": numbers.serve,
+            "/metrics": MetricsPage(
+                Exposition(metrics, dispatcher.loads), authenticator, access
+            ).serve,
             SNAPSHOTS: snapshots.handle,
         }
         own = OwnClients(settings, clients, keys.secret_of)
