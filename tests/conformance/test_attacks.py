@@ -168,10 +168,17 @@ def test_anothers_runtime_api_is_not_reachable(isolated, attack, until):
 def connect(host):
     with socket.create_connection((host, 9001), 1) as sock:
         return "connected"
-result = {host: tried(connect, host) for host in ["127.0.0.1", "localhost", *event["addresses"]]}
+def ask(path):
+    with socket.create_connection(("127.0.0.1", 9001), 5) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n".encode())
+        return sock.recv(4096).split()[1].decode()
+result = {host: tried(connect, host) for host in event["addresses"]}
+result["own"] = ask("/2018-06-01/runtime/invocation/next")
 """
         got = attack(code, addresses=_own_addresses())
         assert not call.done(), "its Runtime API was there to be found"
+        # At this port of its own loopback is its own door, which has nobody's invokes.
+        assert got.pop("own").startswith("4")
         assert "connected" not in got.values(), got
         call.result()["Payload"].read()
     isolated.client.delete_function(FunctionName=name)

@@ -226,7 +226,9 @@ class Stacks:
     ) -> tuple[Stack, ChangeSet]:
         """Plan a change; one that changes nothing exists, FAILED, as on AWS."""
         stack = self._stack_for(account, region, stack_name, kind)
-        if name in stack.change_sets:
+        taken = stack.change_sets.get(name)
+        # One that was executed, or cannot be, is history: the AWS CLI names its own by the second.
+        if taken is not None and taken.execution in {"AVAILABLE", "EXECUTE_IN_PROGRESS"}:
             raise StackExists(f"ChangeSet {name} already exists")
         template = await self._read(wanted, region)
         before = msgspec.structs.replace(stack)
