@@ -104,9 +104,9 @@ def test_one_that_is_killed_is_replaced(engine):
         provide(e, 2)
         await until(lambda: allocation(e).ready == 2)
         victim = standing(e)[0]
-        killed = victim._runtime
+        killed = victim.processes.runtime
         os.kill(killed.process.pid, signal.SIGKILL)
-        await until(lambda: victim._runtime not in (None, killed))
+        await until(lambda: victim.processes.runtime not in (None, killed))
         await until(lambda: allocation(e) == Allocation(2))
         assert len(standing(e)) == 2
         await e.error({"crash": 1}, qualifier="1")

@@ -36,7 +36,7 @@ def handler(event, context):
 
 def processes(e):
     """Host pids of the runtimes of all environments that live."""
-    return {x._runtime.process.pid for x in e.dispatcher.environments() if x._runtime}
+    return {x.pid for x in e.dispatcher.environments() if x.pid}
 
 
 async def together(e, calls, **event):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from lambent.errors import LambentError
 
 if TYPE_CHECKING:
-    from lambent.engine.environment import Environment, Owner
+    from lambent.engine.environment import Environment
+    from lambent.engine.owner import Owner
 
 MARGIN_S: Final = 300.0
 """Before the end of its credentials: what runs then has most of them left."""

@@ -24,12 +24,13 @@ from lambent.control.targets import (
 from lambent.engine import lineage, snapshot_trial, tenants
 from lambent.engine.admission import Admission, Concurrency, Provisioned
 from lambent.engine.call import Call
-from lambent.engine.environment import Environment, Initialization, Owner, Spawn
+from lambent.engine.environment import Environment
 from lambent.engine.host_load import Gauge, HostLoad
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.engine.keep_alive import Arrivals, FixedKeepAlive, KeepAlive
 from lambent.engine.keeper import Keeper
 from lambent.engine.launcher import Launcher
+from lambent.engine.owner import Initialization, Owner, Spawn
 from lambent.engine.pacing import Pacer
 from lambent.engine.pool import Pool
 from lambent.engine.routing import Route, RoutingTable

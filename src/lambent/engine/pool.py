@@ -14,13 +14,9 @@ from collections.abc import Callable, Iterator
 from lambent.control.targets import ProvisionedTarget, VersionTarget
 from lambent.engine.admission import Concurrency
 from lambent.engine.call import Call
-from lambent.engine.environment import (
-    ON_DEMAND,
-    PROVISIONED,
-    Environment,
-    Initialization,
-)
+from lambent.engine.environment import Environment
 from lambent.engine.keep_alive import Arrivals
+from lambent.engine.owner import ON_DEMAND, PROVISIONED, Initialization
 from lambent.engine.reserve import Reserve
 from lambent.engine.spares import Spares
 from lambent.engine.states import State

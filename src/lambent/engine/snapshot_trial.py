@@ -14,7 +14,8 @@ from typing import Final
 import structlog
 
 from lambent.control.targets import Prepared, VersionTarget
-from lambent.engine.environment import Environment, Owner
+from lambent.engine.environment import Environment
+from lambent.engine.owner import Owner
 from lambent.engine.snapshot import Failed, Snapshots, Standby
 from lambent.engine.states import State
 from lambent.errors import LambentError, SandboxError

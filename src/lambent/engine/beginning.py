@@ -1,0 +1,187 @@
+"""How an environment comes to stand: its sandbox, then Init or a restore, until it is ready.
+
+`start` for a new one, `start_again` inside the sandbox of one that broke, `start_inside_invoke`
+where a first Init had failed. What Init took and said stands here until the first invoke has told
+of it. What goes wrong on the way is for `bad_ends`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from lambent.engine import ageing
+from lambent.engine.faults import Fault
+from lambent.engine.owner import ON_DEMAND
+from lambent.engine.runtime import Runtime
+from lambent.engine.states import Event, State, advance
+from lambent.errors import LambentError, SandboxError, ServiceException
+from lambent.runtimes.launch import InvalidEntrypoint
+
+if TYPE_CHECKING:
+    from lambent.engine.environment import Environment
+
+log = structlog.get_logger()
+
+INIT_LIMIT_S: Final = 10.0
+UNHURRIED_INIT_S: Final = 130.0
+"""Init ahead of calls may take this long, or as long as the function's time limit if that is more."""
+RESTORE_LIMIT_S: Final = 10.0
+"""AWS: a restore and its hooks."""
+
+
+class Beginning:
+    """The Inits of one environment."""
+
+    __slots__ = (
+        "_environment", "_init_limit_s", "_ready_early", "document", "init_ms", "made", "ready",
+        "restore", "started",
+    )  # fmt: skip
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        target = environment.target
+        hurried = environment.initialization == ON_DEMAND and not target.max_concurrency
+        self._init_limit_s = INIT_LIMIT_S if hurried else max(UNHURRIED_INIT_S, target.timeout_s)
+        self._ready_early = False
+        self.made = environment.clock.monotonic()
+        self.started = 0.0
+        """When Init began last."""
+        self.ready = 0.0
+        """When it was over last; monotonic seconds, as the two before."""
+        self.init_ms: float | None = None
+        """Set by a successful Init, and taken by the first invoke after it."""
+        self.restore: tuple[float, int] | None = None
+        """Milliseconds of a restore and those billed; taken in the same way."""
+        self.document = b""
+        """Why Init failed, as the runtime said it."""
+
+    @property
+    def since_started_ms(self) -> float:
+        return (self._environment.clock.monotonic() - self.started) * 1000
+
+    async def start(self) -> None:
+        """Make the sandbox and start Init; the owner hears how it went."""
+        environment = self._environment
+        try:
+            sandbox = await environment.processes.place()
+            if environment.state is State.CLOSED:  # closed while the sandbox was being made
+                await sandbox.close()
+                environment.processes.leave_template()
+                return
+            environment.state = advance(environment.state, Event.START)
+            await self._launch(self._init_limit_s)
+        except LambentError as error:
+            environment.bad_ends.never_started(error)
+        except OSError as error:
+            why = f"the host could not start an environment: {error}"
+            environment.bad_ends.never_started(SandboxError(why))
+
+    async def start_again(self) -> None:
+        """Kill what is left and run Init again where the old one was."""
+        environment = self._environment
+        try:
+            await environment.processes.stop(environment.bad_ends.reason)
+            if environment.state is State.RESETTING:
+                environment.state = advance(environment.state, Event.START)
+                await self._launch(self._init_limit_s)
+        except (LambentError, OSError) as error:
+            arn = environment.target.arn
+            log.error("environment.reset_failed", function=arn, error=str(error))
+            environment.lose(None)
+
+    async def start_inside_invoke(self) -> None:
+        """Init failed before; the call that runs now pays for another."""
+        environment = self._environment
+        try:
+            await environment.processes.stop(environment.bad_ends.reason)
+            if environment.state is State.REINIT:
+                await self._launch(environment.target.timeout_s)
+        except (LambentError, OSError) as error:
+            why = f"the environment could not be started again: {error}"
+            environment.lose(ServiceException(why))
+
+    async def _launch(self, limit_s: float) -> None:
+        """Start a runtime process in the sandbox; Init runs from here to `on_ready`."""
+        environment, processes = self._environment, self._environment.processes
+        assert processes.sandbox is not None
+        processes.sandbox.limit_cpu(False)
+        self.started = environment.clock.monotonic()
+        self.document = b""
+        self._ready_early = False
+        environment.companions.expect_nothing()
+        extensions = processes.open(environment)
+        if processes.template is not None:
+            environment.journal.restore_started()
+            environment.deadline.arm(RESTORE_LIMIT_S)
+        else:
+            environment.journal.init_started()
+            environment.deadline.arm(limit_s)
+        try:
+            runtime = await processes.launch(environment)
+        except InvalidEntrypoint as error:  # the function's fault, so an outcome
+            environment.bad_ends.end(Fault(error.error_type, str(error)))
+            return
+        if runtime is None:  # an extension failed, which has been heard
+            return
+        if processes.extensions is not extensions or environment.state is State.CLOSED:
+            runtime.kill()  # too late: Init was given up meanwhile
+            await runtime.close()
+            return
+        self._adopt(runtime)
+
+    def _adopt(self, runtime: Runtime) -> None:
+        environment = self._environment
+        environment.processes.runtime = runtime
+        runtime.process.exited.add_done_callback(partial(environment.bad_ends.exited, runtime))
+        if runtime.lifetime_s is not None:
+            end_s = ageing.usable_s(runtime.lifetime_s)
+            asyncio.get_running_loop().call_later(end_s, self._aged, runtime)
+        if self._ready_early and environment.state in {State.INIT, State.REINIT}:
+            self.on_ready()
+
+    def _aged(self, runtime: Runtime) -> None:
+        """Its credentials end soon: it takes no new call."""
+        environment = self._environment
+        if runtime is not environment.processes.runtime or environment.state is State.CLOSED:
+            return
+        if environment.state is State.IDLE:
+            environment.lose(None)
+        else:
+            environment.owner = ageing.LastOwner(environment.owner)
+
+    # ── Init is over ─────────────────────────────────────────────────────────────────────────
+
+    def on_ready(self) -> None:
+        environment, processes = self._environment, self._environment.processes
+        if processes.runtime is None:  # quicker than the news of its start; `_adopt` comes back
+            self._ready_early = True
+            return
+        assert processes.sandbox is not None
+        if environment.companions.hold_back_ready():
+            return
+        environment.state = advance(environment.state, Event.READY)
+        environment.companions.close_registration()
+        processes.sandbox.limit_cpu(True)
+        self.ready = environment.clock.monotonic()
+        took_ms = (self.ready - self.started) * 1000
+        if environment.state is State.RUNNING:  # Init inside an invoke
+            environment.journal.init_done(took_ms, phase="invoke")
+            environment.journal.init_is_over()
+            environment.deliver()
+            return
+        if processes.template is not None:
+            environment.journal.restore_done(took_ms)
+            billed_s = self.ready - processes.runtime.restored_from
+            self.restore = took_ms, math.ceil(billed_s * 1000)
+        else:
+            environment.journal.init_done(took_ms)
+            environment.journal.init_is_over()
+            self.init_ms = took_ms
+        environment.used_mb = max(environment.used_mb, processes.sandbox.memory_mb())
+        environment.initialised.set()
+        environment.become_idle()
