@@ -8,6 +8,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from lambent.control.code_signing import (
+    AllowedPublishers,
+    CreateCodeSigningConfig,
+    FunctionConfig,
+    PutFunctionConfig,
+)
 from lambent.errors import InvalidParameterValue
 
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/model"
@@ -135,3 +141,26 @@ def test_where_ecr_is_configured_the_image_must_be_there(world, monkeypatch):
     finally:
         ecr.delete_repository(repositoryName="model", force=True)
         server.stop()
+
+
+def test_an_image_cannot_have_a_code_signing_config(world):
+    async def main(w):
+        publisher = "arn:aws:signer:us-east-1:123456789012:/signing-profiles/mine/abcdefghij"
+        config = await w.control.code_signing.create(
+            w.SCOPE,
+            CreateCodeSigningConfig(
+                allowed_publishers=AllowedPublishers(signing_profile_version_arns=(publisher,))
+            ),
+        )
+        arn = config["CodeSigningConfig"]["CodeSigningConfigArn"]
+        text = "Code signing is not supported for functions created with container images."
+        assert await refused(create(w, CodeSigningConfigArn=arn)) == text
+        await create(w)
+        signing = w.control.code_signing
+        put = PutFunctionConfig(function_name="fn", code_signing_config_arn=arn)
+        assert await refused(signing.put_function(w.SCOPE, put)) == text
+        named = FunctionConfig(function_name="fn")
+        assert await refused(signing.get_function(w.SCOPE, named)) == text
+        assert await refused(signing.delete_function(w.SCOPE, named)) == text
+
+    world(main)

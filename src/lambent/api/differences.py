@@ -19,8 +19,8 @@ DIFFERENCES: Final[dict[str, str]] = {
         "each into the server's log"
     ),
     "CreateEventSourceMapping": (
-        "SQS is read; a mapping of any other source is kept, and says in LastProcessingResult that "
-        "no poller reads it"
+        "SQS is read; a mapping of any other source is kept as on AWS and not polled, which the "
+        "server's log says when it is made"
     ),
     "CreateFunction": (
         f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "

@@ -26,6 +26,7 @@ from lambent.control.shelf import Shelf
 from lambent.errors import (
     CodeSigningConfigNotFound,
     CodeVerificationFailed,
+    InvalidParameterValue,
     ResourceConflict,
     ResourceNotFound,
     UntypedResourceNotFound,
@@ -164,6 +165,7 @@ class CodeSigningConfigs:
         def rule(old: Bundle | None) -> tuple[Bundle, dict[str, str]]:
             if old is None:
                 raise ResourceNotFound(not_found_text(scope, name))
+            refuse_image(old)
             self.require(scope, arn)
             shown = {"CodeSigningConfigArn": arn, "FunctionName": name}
             return changed(old, code_signing_config_arn=arn), shown
@@ -176,6 +178,7 @@ class CodeSigningConfigs:
         bundle = self._registry.get(scope, name)
         if bundle is None:
             raise ResourceNotFound(not_found_text(scope, name))
+        refuse_image(bundle)
         arn = bundle.function.code_signing_config_arn
         return {"CodeSigningConfigArn": arn, "FunctionName": name} if arn else {}
 
@@ -187,6 +190,7 @@ class CodeSigningConfigs:
         def rule(old: Bundle | None) -> tuple[Bundle, None]:
             if old is None:
                 raise ResourceNotFound(not_found_text(scope, name))
+            refuse_image(old)
             return changed(old, code_signing_config_arn=""), None
 
         await self._registry.change(scope, name, rule)
@@ -226,6 +230,16 @@ class CodeSigningConfigs:
         return [
             b.arn for b in self._registry.all(scope) if b.function.code_signing_config_arn == arn
         ]
+
+
+IMAGES_ARE_NOT_SIGNED: Final = (
+    "Code signing is not supported for functions created with container images."
+)
+
+
+def refuse_image(bundle: Bundle) -> None:
+    if bundle.latest.code.image_uri:
+        raise InvalidParameterValue(IMAGES_ARE_NOT_SIGNED)
 
 
 def config_arn(scope: Scope, config_id: str) -> str:

@@ -32,6 +32,9 @@ _TARGET: Final = re.compile(
     r"|s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
 )
 
+_SERVICES: Final = frozenset({"sqs", "sns", "events", "lambda", "s3"})
+"""What may be a destination; a bucket of failures only."""
+
 
 class Destination(Request, frozen=True, kw_only=True):
     destination: str | None = None
@@ -149,8 +152,8 @@ class EventInvokes:
         def rule(old: Bundle | None) -> tuple[Bundle, dict[str, Any]]:
             if old is None or not has(old, qualifier):
                 raise ResourceNotFound("The function doesn't exist.")
-            for destination in (given.get("on_success"), given.get("on_failure")):
-                self._check_destination(old, destination)
+            for member in ("on_success", "on_failure"):
+                self._check_destination(old, request, member, given.get(member))
             kept = base(old.function.event_invokes.get(place(qualifier)))
             new = msgspec.structs.replace(kept, **given, modified_ms=self._clock.time_ms())
             configs = {**old.function.event_invokes, place(qualifier): new}
@@ -159,15 +162,32 @@ class EventInvokes:
 
         return await self._registry.change(scope, name, rule)
 
-    def _check_destination(self, bundle: Bundle, arn: str | None) -> None:
+    def _check_destination(
+        self, bundle: Bundle, request: WriteEventInvoke, member: str, arn: str | None
+    ) -> None:
+        """A kind that cannot be one is told with the whole config, a bad ARN of a kind by itself."""
         if not arn:
             return
-        if not _TARGET.fullmatch(arn):
-            raise InvalidParameterValue(f"The destination ARN {arn} is invalid.")
+        service = arn.split(":", 3)[2] if arn.count(":") >= 5 else ""
+        if service not in _SERVICES or (service == "s3" and member == "on_success"):
+            raise InvalidParameterValue(
+                f"The provided destination config {_printed(request.destination_config)} is invalid."
+            )
         if arn == bundle.arn or arn.startswith(f"{bundle.arn}:"):
             raise InvalidParameterValue(
                 "You can't specify the function as a destination for itself."
             )
+        if not _TARGET.fullmatch(arn) or not self._exists(bundle.scope, arn):
+            raise InvalidParameterValue(f"The destination ARN {arn} is invalid.")
+
+    def _exists(self, scope: Scope, arn: str) -> bool:
+        """Only of this account's functions is it known; whatever else is there is somebody's."""
+        own = scope.arn("")
+        if not arn.startswith(own):
+            return True
+        name, _, qualifier = arn.removeprefix(own).partition(":")
+        bundle = self._registry.get(scope, name)
+        return bundle is not None and has(bundle, qualifier or None)
 
 
 def _check_something(request: WriteEventInvoke) -> None:
@@ -195,6 +215,17 @@ def _given(request: WriteEventInvoke) -> dict[str, Any]:
             if said is not None:
                 given[member] = said.destination or None
     return given
+
+
+def _printed(config: DestinationConfig | None) -> str:
+    """As AWS's own classes print themselves."""
+    success = None if config is None else config.on_success
+    failure = None if config is None else config.on_failure
+    shown = [
+        "null" if said is None else f"{kind}(destination={said.destination or 'null'})"
+        for kind, said in (("OnSuccess", success), ("OnFailure", failure))
+    ]
+    return f"DestinationConfig(onSuccess={shown[0]}, onFailure={shown[1]})"
 
 
 def _arn(scope: Scope, name: str, qualifier: str | None) -> str:

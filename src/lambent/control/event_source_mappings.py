@@ -108,6 +108,8 @@ class EventSourceMappings:
             return mapping, shown(scope, mapping)
 
         answer = await self.shelf.change(scope, mapping.uuid, rule)
+        if not kind.polled:
+            log.warning("mapping.not_polled", mapping=mapping.uuid, source=kind.name)
         await self._follow(scope, mapping)
         return answer
 

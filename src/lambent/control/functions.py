@@ -17,7 +17,7 @@ from lambent.control.attachments import without
 from lambent.control.bundle import Bundle, routed_versions
 from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
-from lambent.control.code_signing import CodeSigningConfigs
+from lambent.control.code_signing import IMAGES_ARE_NOT_SIGNED, CodeSigningConfigs
 from lambent.control.companions import Companions
 from lambent.control.layers import TOTAL_CODE_LIMIT, Layers, check_unpacked
 from lambent.control.names import (
@@ -93,7 +93,7 @@ class Functions:
             raise ResourceConflict(f"Function already exist: {name}")
         if request.code.image_uri is None:
             signing = request.code_signing_config_arn or ""
-            self._code_signing.check_package(scope, signing, scope.arn(name))
+            self._code_signing.check_package(scope, signing, name)
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
             architecture = (request.architectures or ("x86_64",))[0]
@@ -182,7 +182,7 @@ class Functions:
         _check_code_kind(request, image=bool(present.latest.code.image_uri))
         if request.image_uri is None:
             signing = present.function.code_signing_config_arn
-            self._code_signing.check_package(scope, signing, present.arn)
+            self._code_signing.check_package(scope, signing, name)
         if present.latest.configuration.runtime is not None:
             check(
                 self._runtimes, present.latest.configuration.runtime, "update",
@@ -298,6 +298,8 @@ class Functions:
             raise InvalidParameterValue(
                 "Please don't provide ImageUri when creating a function with packageType Zip."
             )
+        if image and request.code_signing_config_arn is not None:
+            raise InvalidParameterValue(IMAGES_ARE_NOT_SIGNED)
         if request.code_signing_config_arn is not None:
             self._code_signing.require(scope, request.code_signing_config_arn)
         if not image and (not request.runtime or not request.handler):

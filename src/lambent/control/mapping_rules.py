@@ -18,7 +18,6 @@ from lambent.control.source_kinds import (
     DYNAMODB,
     KINESIS,
     MSK,
-    NOT_POLLED,
     SELF_MANAGED,
     SQS,
     SourceKind,
@@ -125,8 +124,6 @@ def completed(
 
 def first_result(kind: SourceKind) -> str | None:
     """LastProcessingResult of a new mapping; AWS shows none for queues."""
-    if not kind.polled:
-        return NOT_POLLED
     return None if kind is SQS else "No records processed"
 
 
@@ -144,6 +141,19 @@ def _check_taken(kind: SourceKind, config: Mapping[str, Any]) -> None:
             continue
         raise InvalidParameterValue(
             f"Unsupported {member} parameter for given event source mapping type."
+        )
+    _check_destination(config.get("DestinationConfig") or {})
+
+
+def _check_destination(config: Mapping[str, Any]) -> None:
+    """Mappings tell of failures only; an empty Destination takes one away, a missing one is none."""
+    if config.get("OnSuccess"):
+        raise InvalidParameterValue(
+            "Unsupported DestinationConfig parameter for given event source mapping type."
+        )
+    if "OnFailure" in config and "Destination" not in config["OnFailure"]:
+        raise InvalidParameterValue(
+            "The Destination field is required for an OnFailure configuration."
         )
 
 

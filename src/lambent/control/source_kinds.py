@@ -102,11 +102,6 @@ DOCUMENT_DB: Final = SourceKind(
 
 _BY_SERVICE: Final = {kind.name: kind for kind in (SQS, KINESIS, DYNAMODB, MSK, MQ, DOCUMENT_DB)}
 
-NOT_POLLED: Final = (
-    "No records processed: this version of lambent keeps the mapping and runs no poller for this "
-    "kind of event source"
-)
-
 
 def kind_of(config: Mapping[str, Any]) -> SourceKind:
     """What a mapping reads from; raises AWS's refusal of anything else."""

@@ -201,7 +201,7 @@ def test_enforce_refuses_what_nobody_signed_and_warn_takes_it(aws, create, live,
     text = (
         "Lambda cannot deploy the function. The function or layer might be signed using a "
         "signature that the client is not configured to accept. Check the provided signature for "
-        f"{arn(name)}."
+        f"{name}."
     )
     refused = ("CodeVerificationFailedException", 400, text)
     assert refusal(create, name=name, CodeSigningConfigArn=strict) == refused
@@ -265,10 +265,28 @@ def test_event_invoke_configs(aws, create, name):
     assert refusal(put, FunctionName=name, DestinationConfig=itself)[2] == (
         "You can't specify the function as a destination for itself."
     )
-    wrong = {"OnSuccess": {"Destination": "arn:aws:ec2:us-east-1:123456789012:x"}}
-    assert refusal(put, FunctionName=name, DestinationConfig=wrong)[2] == (
-        "The destination ARN arn:aws:ec2:us-east-1:123456789012:x is invalid."
+    bucket = "arn:aws:s3:::failures"
+    for wrong, text in (
+        (
+            {"OnSuccess": {"Destination": bucket}},
+            f"DestinationConfig(onSuccess=OnSuccess(destination={bucket}), onFailure=null)",
+        ),
+        (
+            {"OnSuccess": {"Destination": QUEUE}, "OnFailure": {"Destination": STREAM}},
+            (
+                f"DestinationConfig(onSuccess=OnSuccess(destination={QUEUE}), "
+                f"onFailure=OnFailure(destination={STREAM}))"
+            ),
+        ),
+    ):
+        assert refusal(put, FunctionName=name, DestinationConfig=wrong)[2] == (
+            f"The provided destination config {text} is invalid."
+        )
+    nowhere = {"OnSuccess": {"Destination": arn("nowhere")}}
+    assert refusal(put, FunctionName=name, DestinationConfig=nowhere)[2] == (
+        f"The destination ARN {arn('nowhere')} is invalid."
     )
+    put(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": bucket}})
     put(FunctionName=name, MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
     updated = aws.update_function_event_invoke_config(
         FunctionName=name, DestinationConfig={"OnFailure": {"Destination": QUEUE}}
@@ -386,6 +404,43 @@ def test_event_source_mappings_of_a_queue(aws, create, name, until):
     assert until(gone) == "The resource you requested does not exist."
 
 
+def test_a_mapping_of_a_stream_shows_its_defaults(aws, create, name, until):
+    create(name)
+    made = aws.create_event_source_mapping(
+        FunctionName=name, EventSourceArn=STREAM, StartingPosition="LATEST", Enabled=False
+    )
+    try:
+        uuid = made["UUID"]
+        del made["LastModified"]
+        assert bare(made) == (
+            202,
+            {
+                "UUID": uuid,
+                "StartingPosition": "LATEST",
+                "BatchSize": 100,
+                "MaximumBatchingWindowInSeconds": 0,
+                "ParallelizationFactor": 1,
+                "EventSourceArn": STREAM,
+                "FunctionArn": arn(name),
+                "LastProcessingResult": "No records processed",
+                "State": "Creating",
+                "StateTransitionReason": "User action",
+                "DestinationConfig": {"OnFailure": {}},
+                "MaximumRecordAgeInSeconds": -1,
+                "BisectBatchOnFunctionError": False,
+                "MaximumRetryAttempts": -1,
+                "TumblingWindowInSeconds": 0,
+                "FunctionResponseTypes": [],
+                "EventSourceMappingArn": (
+                    f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{uuid}"
+                ),
+            },
+        )
+    finally:
+        until(lambda: aws.get_event_source_mapping(UUID=made["UUID"])["State"] == "Disabled")
+        aws.delete_event_source_mapping(UUID=made["UUID"])
+
+
 @pytest.mark.parametrize(
     ("members", "text"),
     [
@@ -394,6 +449,22 @@ def test_event_source_mappings_of_a_queue(aws, create, name, until):
         (
             {"EventSourceArn": QUEUE, "DestinationConfig": {"OnFailure": {"Destination": QUEUE}}},
             "Unsupported DestinationConfig parameter for given event source mapping type.",
+        ),
+        (
+            {
+                "EventSourceArn": STREAM,
+                "StartingPosition": "LATEST",
+                "DestinationConfig": {"OnSuccess": {"Destination": QUEUE}},
+            },
+            "Unsupported DestinationConfig parameter for given event source mapping type.",
+        ),
+        (
+            {
+                "EventSourceArn": STREAM,
+                "StartingPosition": "LATEST",
+                "DestinationConfig": {"OnFailure": {}},
+            },
+            "The Destination field is required for an OnFailure configuration.",
         ),
         (
             {"EventSourceArn": QUEUE, "BatchSize": 11},
