@@ -116,11 +116,14 @@ _PLAIN: Final = frozenset({"string", "integer", "long", "double", "boolean"})
 
 
 def _structure(shape: Shape, values: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = values.keys() - shape.members.keys()
-    if unknown:
-        raise TypeError(f"{shape.name} has no member {min(unknown)}")
-    return {
-        member.wire_name: _to_json(member.shape, values[name])
-        for name, member in shape.members.items()
-        if values.get(name) is not None
-    }
+    """By the values, which are fewer than the members that a model's structure may have."""
+    members = shape.members
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        member = members.get(name)
+        if member is None:
+            raise TypeError(f"{shape.name} has no member {name}")
+        if value is not None:
+            inner = member.shape
+            made[member.wire_name] = value if inner.kind in _PLAIN else _to_json(inner, value)
+    return made

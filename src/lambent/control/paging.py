@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -28,15 +30,17 @@ def page(
     """The items of one page, in the order of their keys, and the marker of the next one."""
     size = min(max_items or PAGE, PAGE)
     after = None if marker is None else _decode(marker)
-    ordered = sorted(items, key=key)
+    keyed = [(key(item), item) for item in items]
     try:
-        rest = [item for item in ordered if after is None or key(item) > after]
+        rest = keyed if after is None else [pair for pair in keyed if pair[0] > after]
     except TypeError:  # a list of something else
         raise _invalid() from None
-    shown = rest[:size]
-    if len(rest) <= size:
+    first = heapq.nsmallest(size + 1, rest, key=itemgetter(0))
+    shown = [item for _, item in first[:size]]
+    if len(first) <= size:
         return shown, UNSET
-    return shown, base64.urlsafe_b64encode(msgspec.json.encode(key(shown[-1]))).decode()
+    last = first[size - 1][0]
+    return shown, base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
 
 
 def _decode(marker: str) -> list[Any]:
