@@ -33,6 +33,7 @@ from lambent.observe.log_streams import LogStreams
 from lambent.observe.log_sweep import LogSweeper
 from lambent.observe.logs import LogStore
 from lambent.observe.metrics import Metrics
+from lambent.observe.otlp import OtlpExporter
 from lambent.sandbox.choose import choose
 from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings
@@ -44,6 +45,23 @@ from lambent.store.event_queue import QueueKey
 log = structlog.get_logger()
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+async def open_metrics(
+    settings: Settings, logs: LogStore, stack: contextlib.AsyncExitStack
+) -> Metrics:
+    """The server's numbers, and its traces' way to a collector where there is one."""
+    metrics = Metrics()
+    metrics.gauge("logs.dropped", lambda: logs.dropped)
+    if settings.otlp_endpoint is not None:
+        exporter = await asyncio.to_thread(
+            OtlpExporter, settings.otlp_endpoint, settings.otlp_headers
+        )
+        exporter.start()
+        stack.push_async_callback(asyncio.to_thread, exporter.close)
+        metrics.traces.exporter = exporter.offer
+        metrics.gauge("otlp.dropped", lambda: exporter.dropped)
+    return metrics
 
 
 async def open_gateways(database: Database, stack: contextlib.AsyncExitStack) -> Gateways:

@@ -36,7 +36,6 @@ from lambent.front_door import Rooms, open_front_door, own_url
 from lambent.gateway.addresses import Addresses
 from lambent.gateway.catalog import UrlCatalog
 from lambent.http.server import Listener
-from lambent.observe.metrics import Metrics
 from lambent.observe.prometheus import Exposition
 from lambent.opening import (
     keep_logs,
@@ -45,6 +44,7 @@ from lambent.opening import (
     open_gateways,
     open_host,
     open_logs,
+    open_metrics,
     open_stores,
 )
 from lambent.runtimes.catalog import Catalog
@@ -118,8 +118,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             return tasks.create_task(_guarded(coro))
 
         keep_logs(settings, clock, stack, spawn, streams)
-        metrics = Metrics()
-        metrics.gauge("logs.dropped", lambda: logs.dropped)
+        metrics = await open_metrics(settings, logs, stack)
         clients = AwsClients(settings)
         sessions = Sessions(await asyncio.to_thread(key_of, settings.data_dir / "keys" / "session"))
         keys = KeyRing(settings.auth_keys, identities, sessions, clock)

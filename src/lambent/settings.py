@@ -19,7 +19,7 @@ import msgspec
 from lambent.errors import ConfigurationError
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-SECRET: Final = frozenset({"auth_keys"})
+SECRET: Final = frozenset({"auth_keys", "otlp_headers"})
 """Settings whose values are never shown."""
 OF_PROJECT: Final = frozenset(
     {
@@ -120,6 +120,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Of the server's own log, which goes to standard error."""
+
+    otlp_endpoint: str | None = None
+    """`http(s)://host:port` of an OpenTelemetry collector that gets the traces (OTLP over HTTP, see
+    [Extensions](extensions.md#tracing)); needs `pip install 'lambent[otel]'`."""
+    otlp_headers: dict[str, str] = {}
+    """Headers of its requests, for a collector that wants a key."""
 
     drain_s: float = 30.0
     """How long SIGTERM waits for running invokes."""
@@ -276,11 +282,16 @@ def _check_together(settings: Settings) -> None:
         raise ConfigurationError(
             "tls_cert and tls_key go together", code="TLS_INCOMPLETE", fix="give both, or neither"
         )
+    if settings.otlp_endpoint and not settings.otlp_endpoint.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"otlp_endpoint '{settings.otlp_endpoint}' is no http address",
+            fix="http://127.0.0.1:4318 is where a collector listens by default",
+        )
 
 
 def _from_text(name: str, text: str) -> Any:
     """Environment variables are text: JSON where the setting is a table or a list."""
-    if name in {"auth_keys", "async_retry_delays_s"}:
+    if name in {"auth_keys", "otlp_headers", "async_retry_delays_s"}:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:

@@ -56,6 +56,9 @@ class Tracer:
 
     def close(self) -> None:
         made, self._socket = self._socket, None
+        segment, self._open = self._open, None
+        if segment is not None:  # it ended without rest
+            self._export(segment)
         if made is not None:
             asyncio.get_running_loop().remove_reader(made.fileno())
             made.close()
@@ -71,6 +74,10 @@ class Tracer:
             document = parse(datagram)
             if document is not None:
                 self._traces.add(self._scope, document, len(datagram))
+                self._export(document)
+
+    def _export(self, document: Document) -> None:
+        self._traces.export(self._scope, self._target.function_name, document)
 
     def begin(self, call: Call) -> None:
         """Before delivery: the function's segment is its parent in the header that it sees."""
@@ -112,14 +119,15 @@ class Tracer:
             "end_time": ended + wall,
             "aws": {"request_id": call.invocation.request_id, "function_arn": target.function_arn},
         }
-        self._traces.add(
-            self._scope,
+        of_service = (
             common
             | {"id": service, "start_time": call.admitted + wall, "origin": "AWS::Lambda",
                "resource_arn": call.arn, "http": {"response": {"status": 200}}}
             | ({"parent_id": self._parent} if self._parent else {})
-            | state,
+            | state
         )  # fmt: skip
+        self._traces.add(self._scope, of_service)
+        self._export(of_service)
         self._open = (
             common
             | {"id": self._function_id, "parent_id": service, "start_time": start,
@@ -137,6 +145,7 @@ class Tracer:
         now = self._clock.time_ms() / 1000
         segment["subsegments"].append(_part("Overhead", min(segment["end_time"], now), now))
         segment["end_time"] = max(segment["end_time"], now)
+        self._export(segment)
 
 
 def _part(name: str, start_time: float, end_time: float) -> Document:

@@ -63,6 +63,10 @@ _COUNTERS: Final = {
         "lambent_log_events_dropped",
         "Log events of functions that came faster than the disk took them, or found it full.",
     ),
+    "otlp.dropped": (
+        "lambent_otlp_segments_dropped",
+        "Segments of traces that the collector did not take, or that had no room to wait for it.",
+    ),
     "environments.start_failed": (
         "lambent_environment_start_failures",
         "Execution environments that the host could not start.",

@@ -9,6 +9,7 @@ takes a bounded share. Ids in it are the caller's choice, so accounts and region
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ OWN_BYTES: Final = 2_048
 Document = dict[str, Any]
 Scope = tuple[str, str]
 """Account and region."""
+Segment = tuple[Scope, str, Document]
+"""A whole document, and the name of the function that it comes from."""
 
 
 @dataclass(slots=True)
@@ -44,6 +47,13 @@ class Traces:
         self._bytes = 0
         self.dropped = 0
         """Documents that were too many for their trace."""
+        self.exporter: Callable[[Scope, str, Document], None] | None = None
+        """Hears of every document once it is whole, with its function's name."""
+
+    def export(self, scope: Scope, function: str, document: Document) -> None:
+        """The document will not change any more."""
+        if self.exporter is not None:
+            self.exporter(scope, function, document)
 
     def add(self, scope: Scope, document: Document, size: int = OWN_BYTES) -> bool:
         """Keep a document with a `trace_id`; False when its trace is full."""

@@ -53,6 +53,12 @@ ENTRIES: Final = (
         "Mend it; [IAM](iam.md) shows a whole file.",
     ),
     Entry(
+        "OTLP_NOT_INSTALLED",
+        "Traces cannot be sent to a collector.",
+        "`otlp_endpoint` is set, and the package that writes OTLP is not installed.",
+        "`pip install 'lambent[otel]'`, or leave `otlp_endpoint` out.",
+    ),
+    Entry(
         "STORE_KEY_WRONG",
         "The database was encrypted with another key.",
         "`keys/store` of the data directory was lost, replaced, or not copied with the database.",
