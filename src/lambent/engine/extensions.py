@@ -26,6 +26,7 @@ from lambent.engine.door import Door
 from lambent.engine.faults import Fault, ended_by
 from lambent.engine.log_pipe import LogPipe
 from lambent.http.exchange import Exchange
+from lambent.images import inside
 from lambent.sandbox.spec import Exit, Process, ProcessSpec, Sandbox
 
 MOST: Final = 10
@@ -335,12 +336,18 @@ class Extensions:
                 member.pipe = None  # its exit may be heard of later
 
 
+def may_have(target: VersionTarget) -> bool:
+    """Whether it is worth while to look for them."""
+    return bool(target.layer_paths or target.image_uri)
+
+
 def names(target: VersionTarget) -> tuple[str, ...]:
-    """The external extensions in a version's layers: files in `extensions/`, of any layer. Blocking."""
+    """A version's external extensions: files in `extensions/` of its layers or image. Blocking."""
+    folders = [Path(layer, "extensions") for layer in target.layer_paths]
+    if target.image_uri and (own := inside.find(target.code_path / "rootfs", FOLDER)):
+        folders.append(own)
     found: set[str] = set()
-    for layer in target.layer_paths:
+    for folder in folders:
         with suppress(OSError):
-            found.update(
-                entry.name for entry in Path(layer, "extensions").iterdir() if entry.is_file()
-            )
+            found.update(entry.name for entry in folder.iterdir() if entry.is_file())
     return tuple(sorted(found))

@@ -15,7 +15,7 @@ from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.channel import Channel
 from lambent.engine.credentials import Credentials, CredentialsSource, Unverified
-from lambent.engine.extensions import Extensions, names
+from lambent.engine.extensions import Extensions, may_have, names
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime import LOG_FD, RUNTIME_API_PORT, LogSink, Runtime, start_process
@@ -163,7 +163,7 @@ class Launcher:
             assert isinstance(sandbox, Seat)
             return await sandbox.launch(events, log_stream)
         plan, lifetime_s = await self.plan(sandbox, target, log_stream, initialization, xray_daemon)
-        external = await asyncio.to_thread(names, target) if target.layer_paths else ()
+        external = await asyncio.to_thread(names, target) if may_have(target) else ()
         if plan.transport == "http" or external:
             await extensions.door.open()
         else:

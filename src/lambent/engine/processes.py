@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from lambent.control.targets import VersionTarget
 from lambent.engine.door import Door
 from lambent.engine.extension_api import ExtensionApi
-from lambent.engine.extensions import Extensions, Home
+from lambent.engine.extensions import Extensions, Home, may_have
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
 from lambent.engine.owner import Initialization, Spawn
@@ -101,7 +101,7 @@ class Processes:
         ExtensionApi(extensions, door)
         telemetry = partial(self._telemetry, sandbox)
         TelemetryApi(extensions, telemetry, door)
-        if self._target.layer_paths:  # an extension in them wants to hear of Init from its start
+        if may_have(self._target):  # an extension wants to hear of Init from its start
             telemetry()
         return extensions
 

@@ -15,9 +15,11 @@ from typing import Final, Literal
 from lambent.control.targets import VersionTarget
 from lambent.errors import InvalidRuntime
 from lambent.images import rootfs
+from lambent.images.manifest import Config
 from lambent.images.problem import ImageError
 from lambent.runtimes import (
     bytecode,
+    image_handlers,
     interpreters,
     lang_dir,
     presence,
@@ -25,6 +27,7 @@ from lambent.runtimes import (
     programs,
     runtime_dir,
 )
+from lambent.runtimes.image_handlers import Managed
 from lambent.runtimes.variables import Facts, Places, environment, image_environment
 
 __all__ = ["Facts", "Ground", "InvalidEntrypoint", "LaunchPlan", "Planner"]
@@ -34,10 +37,14 @@ FLAGS: Final = ("-S", "-B", "-X", "utf8")
 """No site-packages and .pth files, no bytecode written to a read-only folder, UTF-8 whatever
 locales the machine has. Not -E or -I: on Lambda a function's PYTHON… variables have their effect."""
 
+IMAGE_FLAGS: Final = ("-B", "-X", "utf8")
+"""An image's own interpreter has its site-packages, which are the function's packages there."""
+
 COMPILER_FLAGS: Final = ("-I", "-S", "-B", "-W", "ignore", "-X", "utf8")
 """Nothing but the standard library can be imported, and no variable has an effect."""
 
 
+MOST_IMAGE_GROUNDS: Final = 1000
 V8_CODE_MB: Final = 576
 """From Node.js 24 on V8 maps half a gigabyte for compiled code, writable, at its start (tried)."""
 
@@ -62,6 +69,8 @@ class Ground:
     """What it maps as writable and never fills."""
     script: str = ""
     """In runtime_dir: the first that the interpreter runs."""
+    managed: Managed | None = None
+    """Of an image whose handler our runtime serves; `interpreter` is a path inside it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class Planner:
         self._node_modules = node_modules
         self._isolated = isolated
         self._grounds: dict[str, Ground] = {}
+        self._image_grounds: dict[tuple[object, ...], Ground] = {}
         self._lock = threading.Lock()
 
     def ground(self, target: VersionTarget) -> Ground:
@@ -97,6 +107,8 @@ class Planner:
 
         Raises `InvalidRuntime` when the machine has no interpreter for it.
         """
+        if target.image_uri:
+            return self._image_ground(target)
         runtime = target.runtime or "image"
         if runtime == "image" or runtime in CUSTOM:
             return Ground("http")
@@ -154,6 +166,42 @@ class Planner:
             runtime_dir=program_dirs.runtime_dir("ruby", self._store),
             interpreter="ruby",
             script="bootstrap.rb",
+        )
+
+    def _image_ground(self, target: VersionTarget) -> Ground:
+        """The Runtime API for a program of the image's own; else what serves its handler."""
+        key = (target.code_path, target.entry_point, target.command, target.working_directory)
+        with self._lock:
+            ground = self._image_grounds.get(key)
+            if ground is None:
+                config, entry, command, folder = _program(target)
+                root = target.code_path / "rootfs"
+                managed = image_handlers.find(root, config, entry, command, folder)
+                ground = Ground("http") if managed is None else self._managed_ground(managed)
+                while len(self._image_grounds) >= MOST_IMAGE_GROUNDS:
+                    del self._image_grounds[next(iter(self._image_grounds))]
+                self._image_grounds[key] = ground
+        return ground
+
+    def _managed_ground(self, managed: Managed) -> Ground:
+        if managed.language == "node":
+            return Ground(
+                transport="channel",
+                runtime_dir=program_dirs.runtime_dir("node", self._store, self._node_modules),
+                interpreter=managed.interpreter,
+                reserved_mb=V8_CODE_MB,
+                script="bootstrap.cjs",
+                managed=managed,
+            )
+        # Bytecode fits every interpreter of a minor version; without one here, sources do.
+        here = interpreters.find(f"python{managed.minor}")
+        return Ground(
+            transport="channel",
+            runtime_dir=runtime_dir.assemble(here or managed.minor, self._store),
+            interpreter=managed.interpreter,
+            flags=IMAGE_FLAGS,
+            script="bootstrap.py",
+            managed=managed,
         )
 
     def plan(self, target: VersionTarget, facts: Facts) -> LaunchPlan:
@@ -223,7 +271,30 @@ class Planner:
 
 
 def _image_plan(target: VersionTarget, facts: Facts, ground: Ground) -> LaunchPlan:
-    """The image's own program, or what ImageConfig says instead of each of its parts."""
+    """The image's own program, or our runtime with its interpreter."""
+    config, entry, command, folder = _program(target)
+    env = image_environment(target, facts, config.environment)
+    argv = (*entry, *command)
+    if ground.managed is not None:
+        argv = (
+            ground.interpreter,
+            *ground.flags,
+            *(_heap_flags(target) if ground.managed.language == "node" else ()),
+            f"{Places().runtime}/{ground.script}",
+        )
+        env |= {"_HANDLER": ground.managed.handler, "LAMBDA_TASK_ROOT": ground.managed.task_root}
+    return LaunchPlan(
+        argv=argv,
+        env=env,
+        transport=ground.transport,
+        lang_dir=None,
+        runtime_dir=ground.runtime_dir,
+        cwd=folder,
+    )
+
+
+def _program(target: VersionTarget) -> tuple[Config, tuple[str, ...], tuple[str, ...], str]:
+    """The image's configuration, entry point, command and folder; ImageConfig's in their place."""
     try:
         config = rootfs.config(target.code_path)
     except ImageError as error:
@@ -232,14 +303,7 @@ def _image_plan(target: VersionTarget, facts: Facts, ground: Ground) -> LaunchPl
     command = config.command if target.command is None else target.command
     if not (*entry, *command):
         raise InvalidEntrypoint("The image names neither ENTRYPOINT nor CMD.")
-    return LaunchPlan(
-        argv=(*entry, *command),
-        env=image_environment(target, facts, config.environment),
-        transport=ground.transport,
-        lang_dir=None,
-        runtime_dir=None,
-        cwd=target.working_directory or config.working_directory,
-    )
+    return config, entry, command, target.working_directory or config.working_directory
 
 
 def _missing(runtime: str) -> InvalidRuntime:
@@ -253,7 +317,7 @@ def _heap_flags(target: VersionTarget) -> tuple[str, ...]:
 
     A tenth stays for what is not JavaScript's. A function that sets either itself keeps its own.
     """
-    if not (target.runtime or "").startswith("nodejs"):
+    if target.runtime is not None and not target.runtime.startswith("nodejs"):
         return ()
     own = target.environment.get("NODE_OPTIONS", "").replace("_", "-")
     if "--max-old-space-size" in own or "--max-semi-space-size" in own:

@@ -32,10 +32,15 @@ PINNED: Final = (
 COMPILE_S: Final = 300.0
 
 
-def assemble(interpreter: Interpreter, store: Path) -> Path:
-    """The folder for `interpreter` under `store`, made on first use; safe against other makers."""
-    given = _given_to(interpreter.minor)
-    final = store / f"runtime-{interpreter.minor}-{_digest(interpreter, given)}"
+def assemble(interpreter: Interpreter | str, store: Path) -> Path:
+    """The folder for `interpreter` under `store`, made on first use; safe against other makers.
+
+    Where this machine has no such interpreter, its minor version, `3.12`, gives sources alone.
+    """
+    minor = interpreter if isinstance(interpreter, str) else interpreter.minor
+    version = interpreter if isinstance(interpreter, str) else interpreter.version
+    given = _given_to(minor)
+    final = store / f"runtime-{minor}-{_digest(version, given)}"
     if final.is_dir():
         return final
     store.mkdir(parents=True, exist_ok=True)
@@ -45,7 +50,8 @@ def assemble(interpreter: Interpreter, store: Path) -> Path:
         for distribution in given:
             _copy_distribution(distribution, work)
         work.chmod(0o755)
-        _compile(interpreter, work)
+        if isinstance(interpreter, Interpreter):
+            _compile(interpreter, work)
         publish(work, final)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -70,9 +76,9 @@ def _supports(requires: str | None, minor: str) -> bool:
     return lowest is None or int(lowest[1]) <= int(minor.split(".")[1])
 
 
-def _digest(interpreter: Interpreter, given: list[importlib.metadata.Distribution]) -> str:
+def _digest(python: str, given: list[importlib.metadata.Distribution]) -> str:
     versions = [f"{each.metadata['Name']} {each.version}" for each in given]
-    facts = [interpreter.version, _source_digest(), *versions]
+    facts = [python, _source_digest(), *versions]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 

@@ -52,6 +52,8 @@ KEPT_OVER_AN_IMAGE: Final = (
     "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "mnt", "proc", "tmp",
 )  # fmt: skip
 """What an image's root shows of ours; `images.rootfs` has made the places."""
+RUNTIME: Final = "var/runtime"
+"""Target of our runtime, where an image's handler is served by it."""
 LOCKED: Final = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
 
 
@@ -233,15 +235,15 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
         )  # fmt: skip
     _fresh_proc()
     if image is not None:
-        _stand_on(image)
+        _stand_on(image, [tree.target for tree in trees if tree.target == RUNTIME])
     kernel.pivot_root(".", ".")
     kernel.unmount(".")
     os.chdir("/")
 
 
-def _stand_on(image: int) -> None:
+def _stand_on(image: int, shown: list[str]) -> None:
     """Lay an image's root over the base, and what the base has made for this environment over that."""
-    kept = [(kernel.open_tree(name), name) for name in KEPT_OVER_AN_IMAGE]
+    kept = [(kernel.open_tree(name), name) for name in (*KEPT_OVER_AN_IMAGE, *shown)]
     kernel.move_mount(image, ".")
     os.fchdir(image)
     os.close(image)

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from lambent.sandbox import wire
-from lambent.sandbox.filesystem import ROOT
+from lambent.sandbox.filesystem import ROOT, RUNTIME
 from lambent.sandbox.spec import SandboxSpec
 
 RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 4, 6, 7
@@ -26,7 +26,7 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
     if spec.lang_dir is not None:
         folders.append((spec.lang_dir, "var/lang"))
     if spec.runtime_dir is not None:
-        folders.append((spec.runtime_dir, "var/runtime"))
+        folders.append((spec.runtime_dir, RUNTIME))
     # One byte, not none: the kernel starts a core handler behind a pipe even for 0.
     limits = (RLIMIT_CORE, 1, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
     return [

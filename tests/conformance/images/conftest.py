@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+ROLE = "arn:aws:iam::123456789012:role/test"
 RIC = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
 
 
@@ -72,7 +73,8 @@ def tar(files: Mapping[str, str]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content.encode()), 0o644
+            info.size = len(content.encode())
+            info.mode = 0o755 if content.startswith("#!") else 0o644
             archive.addfile(info, io.BytesIO(content.encode()))
     return buffer.getvalue()
 
@@ -120,6 +122,34 @@ def _libraries(programs: list[Path]) -> set[str]:
 @pytest.fixture
 def layout(tmp_path: Path, base_layer: bytes) -> Layout:
     return Layout(tmp_path / "layout", base_layer)
+
+
+@pytest.fixture
+def create() -> Callable[..., None]:
+    def create(server: Any, name: str, uri: str, **members: Any) -> None:
+        members = {"Timeout": 30, "MemorySize": 256, **members}
+        server.client.create_function(
+            FunctionName=name, Role=ROLE, PackageType="Image", Code={"ImageUri": uri}, **members
+        )
+
+    return create
+
+
+@pytest.fixture
+def served() -> dict[str, Any]:
+    """An image's configuration with the runtime client that is in it."""
+    return {
+        "Entrypoint": [f"/usr/local/bin/python3.{sys.version_info.minor}", "-m", "awslambdaric"],
+        "Cmd": ["app.handler"],
+        "WorkingDir": "/srv",
+        "Env": ["OWN=yes", "PYTHONDONTWRITEBYTECODE=1"],
+    }
+
+
+@pytest.fixture
+def bare_layout(tmp_path: Path) -> Layout:
+    """Images with nothing in them but what a test puts there."""
+    return Layout(tmp_path / "bare", tar({}))
 
 
 @pytest.fixture(scope="session")

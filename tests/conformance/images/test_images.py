@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
-ROLE = "arn:aws:iam::123456789012:role/test"
-RIC = [f"/usr/local/bin/python3.{sys.version_info.minor}", "-m", "awslambdaric"]
 APP = """
 import os, pathlib
 
@@ -37,24 +34,11 @@ def app(word):
     return {"srv/app.py": APP.replace("WORD", word)}
 
 
-CONFIG = {
-    "Entrypoint": RIC,
-    "Cmd": ["app.handler"],
-    "WorkingDir": "/srv",
-    "Env": ["OWN=yes", "PYTHONDONTWRITEBYTECODE=1"],
-}
-
-
-def create(server, name, uri, **members):
-    members = {"Timeout": 30, "MemorySize": 256, **members}
-    server.client.create_function(
-        FunctionName=name, Role=ROLE, PackageType="Image", Code={"ImageUri": uri}, **members
-    )
-
-
 @pytest.mark.root
-def test_the_client_in_the_image_serves_it_and_image_config_takes_its_place(server, layout, name):
-    create(server, name, layout.image("v1", app("one"), **CONFIG))
+def test_the_client_in_the_image_serves_it_and_image_config_takes_its_place(
+    server, layout, name, create, served
+):
+    create(server, name, layout.image("v1", app("one"), **served))
     server.active(name)
     said = server.invoke(name, {"a": 1})
     assert said["event"] == {"a": 1}
@@ -69,19 +53,19 @@ def test_the_client_in_the_image_serves_it_and_image_config_takes_its_place(serv
 
 
 @pytest.mark.root
-def test_the_tag_moves_and_the_function_stays(server, layout, name):
-    uri = layout.image("v1", app("one"), **CONFIG)
+def test_the_tag_moves_and_the_function_stays(server, layout, name, create, served):
+    uri = layout.image("v1", app("one"), **served)
     create(server, name, uri)
     server.active(name)
-    layout.image("v1", app("two"), **CONFIG)
+    layout.image("v1", app("two"), **served)
     assert server.invoke(name)["word"] == "one"
     server.client.update_function_code(FunctionName=name, ImageUri=uri)
     server.active(name)
     assert server.invoke(name)["word"] == "two"
 
 
-def test_a_broken_layer_fails_with_the_reason(server, layout, name):
-    uri = layout.image("v1", {"../outside": "x"}, **CONFIG)
+def test_a_broken_layer_fails_with_the_reason(server, layout, name, create, served):
+    uri = layout.image("v1", {"../outside": "x"}, **served)
     create(server, name, uri)
     shown = {"State": "Pending"}
     for _ in range(600):
@@ -93,8 +77,8 @@ def test_a_broken_layer_fails_with_the_reason(server, layout, name):
     assert "leads out of it" in shown["StateReason"]
 
 
-def test_an_image_that_is_not_there_is_refused(server, layout, name):
-    layout.image("v1", app("one"), **CONFIG)
+def test_an_image_that_is_not_there_is_refused(server, layout, name, create, served):
+    layout.image("v1", app("one"), **served)
     with pytest.raises(ClientError, match="does not exist"):
         create(server, name, f"oci:{layout.folder}:v2")
 
@@ -129,11 +113,13 @@ def registry(tmp_path, debian):
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_pushed_created_by_tag_moved_updated(start_server, layout, name, registry, debian):
+def test_pushed_created_by_tag_moved_updated(
+    start_server, layout, name, registry, debian, create, served
+):
     skopeo = debian("skopeo")
 
     def push(word):
-        source = layout.image("v1", app(word), **CONFIG)
+        source = layout.image("v1", app(word), **served)
         subprocess.run(
             [skopeo, "--insecure-policy", "copy", "--dest-tls-verify=false", source,
              f"docker://{registry}/team/app:v1"],

@@ -7,7 +7,8 @@
 
 const util = require("node:util");
 
-const TASK_ROOT = process.env.LAMBDA_TASK_ROOT || "/var/task";
+// The host's path of the code; an image's folders are its own.
+const HIDDEN_ROOT = "_LAMBENT_OPT_DIRS" in process.env ? process.env.LAMBDA_TASK_ROOT : "";
 
 // A failure that AWS gives a name of its own, such as Runtime.HandlerNotFound.
 class RuntimeFault extends Error {
@@ -28,7 +29,7 @@ function isError(value) {
 
 // Traces start at /var/task even where the sandbox cannot put the code there.
 function shown(text) {
-  return TASK_ROOT === "/var/task" ? text : text.replaceAll(TASK_ROOT, "/var/task");
+  return HIDDEN_ROOT ? text.replaceAll(HIDDEN_ROOT, "/var/task") : text;
 }
 
 function lines(stack) {

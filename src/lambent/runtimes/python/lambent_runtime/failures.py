@@ -84,8 +84,8 @@ def _is_scaffold(filename: str) -> bool:
 
 def _shown(filename: str) -> str:
     """Traces start at /var/task even where the sandbox cannot put the code there."""
-    root = STATE.task_root
-    if root != "/var/task" and filename.startswith(root + "/"):
+    root = STATE.hidden_root
+    if root and filename.startswith(root + "/"):
         return "/var/task" + filename[len(root) :]
     return filename
 

@@ -72,7 +72,8 @@ def prepare() -> None:
 def _set_path() -> None:
     """AWS's order: the function, its layers, our runtime, the standard library; no site-packages.
 
-    A PYTHONPATH of the function's own goes before our runtime, and the layers to the end.
+    A PYTHONPATH of the function's own goes before our runtime, and the layers to the end. A
+    container image's interpreter has site-packages, and what is installed there wins over ours.
     """
     runtime_dir = __file__.rsplit("/", 2)[0]
     site_packages = "lib/python%d.%d/site-packages" % sys.version_info[:2]
@@ -85,7 +86,10 @@ def _set_path() -> None:
     ]
     given = [part for part in os.environ.get("PYTHONPATH", "").split(":") if part]
     rest = [part for part in sys.path if part != runtime_dir and part not in given]
-    if given in ([], [runtime_dir]):
+    if not sys.flags.no_site:
+        own = [part for part in given if part != runtime_dir]
+        sys.path[:] = [STATE.task_root, *own, *layers, *rest, runtime_dir]
+    elif given in ([], [runtime_dir]):
         sys.path[:] = [STATE.task_root, *layers, runtime_dir, *rest]
     else:
         own = [part for part in given if part != runtime_dir]

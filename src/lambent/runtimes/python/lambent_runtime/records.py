@@ -116,10 +116,11 @@ def _json_record(formatter, record) -> str:
 def _frames(trace):
     import traceback
 
-    return [
-        entry.replace('"%s/' % STATE.task_root, '"/var/task/', 1)
-        for entry in traceback.format_tb(trace)
-    ]
+    entries = traceback.format_tb(trace)
+    root = STATE.hidden_root
+    return (
+        [entry.replace('"%s/' % root, '"/var/task/', 1) for entry in entries] if root else entries
+    )
 
 
 def _tolerant(line) -> str:

@@ -33,6 +33,8 @@ class State:
     def __init__(self) -> None:
         env = os.environ
         self.task_root = env.get("LAMBDA_TASK_ROOT", "/var/task")
+        # The host's path of the code, which traces call /var/task; an image's folders are its own.
+        self.hidden_root = self.task_root if "_LAMBENT_OPT_DIRS" in env else ""
         self.json_logs = env.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self.log_level = env.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
         self.function_name = env.get("AWS_LAMBDA_FUNCTION_NAME")
