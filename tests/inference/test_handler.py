@@ -49,12 +49,12 @@ def test_init_is_not_overrun(handler, known_answers, caplog):
 
 def test_before_a_snapshot_everything_is_there(handler, known_answers, monkeypatch):
     """Time is no matter then, and validators are built for all who will be restored."""
-    from lambent_inference.routes.schema import ObjectDetection
+    from lambent_inference.routes.schema import ObjectDetectionInferenceRequest
 
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
     handler(PRELOAD_MODELS="coco/3", PRELOAD_BUDGET_S="0")
     assert list(known_answers.loaded) == ["coco/3"]
-    assert ObjectDetection.__pydantic_complete__
+    assert ObjectDetectionInferenceRequest.__pydantic_complete__
 
 
 def test_a_model_that_breaks_spoils_only_itself(handler, known_answers, caplog):

@@ -33,7 +33,7 @@ from lambent_inference.settings import load
 
 EXPOSED = (
     "x-request-id", "X-Model-Id", "X-Model-Version", "X-Model-Cold-Start",
-    "X-Model-Cold-Start-Count", "X-Model-Load-Time",
+    "X-Model-Cold-Start-Count", "X-Model-Load-Time", "X-Model-Load-Details", "x-inference-engine",
 )  # fmt: skip
 """Headers of answers that a page in a browser may read."""
 

@@ -94,7 +94,8 @@ class InvalidFeatures(InvalidRequest):
 
 class MissingApiKey(InvalidRequest):
     text = (
-        "Required Roboflow API key is missing. Send it as `api_key`, as an Authorization header "
+        "Required Roboflow API key is missing. The model is in none of this server's registries, and "
+        "the platform is asked only with a key: send it as `api_key` or as an Authorization header "
         "(Bearer), or set ROBOFLOW_API_KEY for the server."
     )
 

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from lambent_inference import aws, work
 from lambent_inference.errors import InvalidImage
 from lambent_inference.models.contract import Image
-from lambent_inference.security import Fetcher, read_array, read_file, too_large, too_many_pixels
+from lambent_inference.security import (
+    Fetcher,
+    check_arrays,
+    read_array,
+    read_file,
+    too_large,
+    too_many_pixels,
+)
 from lambent_inference.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +101,7 @@ class Loader:
     def _array(self, value: Any) -> Image:
         import numpy as np
 
+        check_arrays(self.settings)
         data = value if isinstance(value, bytes) else unbase64(value, self.settings)
         pixels = read_array(data, self.settings)
         if pixels.ndim == 2 or pixels.shape[2] == 1:

@@ -238,10 +238,15 @@ def read_file(path: str, settings: Settings) -> bytes:
         raise InvalidImage("Provided file cannot be read.") from None
 
 
-def read_array(data: bytes, settings: Settings) -> NDArray[np.uint8]:
-    """The array in a `.npy` file. Its header is read and checked; nothing in it is ever executed."""
+def check_arrays(settings: Settings) -> None:
+    """Whether arrays are taken at all; before anything of one is looked at."""
     if not settings.allow_numpy_input:
         raise InvalidImage(f"NumPy image type {CONFIGURATION}")
+
+
+def read_array(data: bytes, settings: Settings) -> NDArray[np.uint8]:
+    """The array in a `.npy` file. Its header is read and checked; nothing in it is ever executed."""
+    check_arrays(settings)
     import io
 
     import numpy as np

@@ -11,6 +11,7 @@ import importlib
 import logging
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from typing import cast
 
@@ -41,6 +42,8 @@ class Service:
         self.metrics = Metrics()
         self.images = Loader(settings)
         self.capture = Capture(settings)
+        self.paths: defaultdict[str, set[str]] = defaultdict(set)
+        """By loaded model: the paths under which it was asked."""
         self.ready = not (settings.preload_models or settings.pinned_models)
         self.counting = True
         """Whether requests are counted and logged; Init's own is not."""

@@ -12,6 +12,7 @@ from lambent_inference.errors import (
     BrokenPackage,
     InvalidModelConfiguration,
     InvalidModelId,
+    MissingApiKey,
     ModelNotLoaded,
     NotFound,
     TooLarge,
@@ -81,7 +82,7 @@ def test_errors_by_name(write, graph, boxes, manager, blank):
         with pytest.raises(error):
             asyncio.run(models.infer(model_id, task or Detect(), [blank()]))
 
-    fails(NotFound, "shapes/2")
+    fails(MissingApiKey, "shapes/2")
     fails(NotFound, "nothing")
     fails(InvalidModelId, "../shapes/1")
     fails(InvalidModelId, "/etc/passwd")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import uuid
 
 import numpy as np
 import pytest
@@ -91,7 +92,16 @@ def test_content_types(client):
 
 @pytest.mark.parametrize(
     ("given", "threshold"),
-    [("0.4", 0.4), ("40", 0.4), ("1", 0.01), ("0", 0.01), ("best", "best"), ("default", "default")],
+    [
+        ("0.4", 0.4),
+        ("40", 0.4),
+        ("1", 0.01),
+        ("0", 0.01),
+        ("best", "best"),
+        ("default", "default"),
+        ("101", 1.01),
+        ("-3", 0.01),
+    ],
 )
 def test_confidence(client, picture, given, threshold):
     server = client()
@@ -128,6 +138,9 @@ def test_the_query_by_family(client, picture):
 
 def test_formats(client, picture):
     server = client()
+    other = server.post("/coco/3", picture, format="xml").json()
+    assert list(other) == ["inference_id", "time", "image", "predictions"]
+    assert uuid.UUID(other["inference_id"])
     both = server.post("/coco/3", picture, format="image_and_json", labels="true", stroke=3).json()
     assert len(both["predictions"]) == 1
     with PillowImage.open(io.BytesIO(base64.b64decode(both["visualization"]))) as drawn:
@@ -142,10 +155,17 @@ def test_formats(client, picture):
     ("query", "status", "message"),
     [
         ({"mask_decode_mode": "x"}, 400, "Invalid mask decode argument sent."),
-        ({"confidence": "x"}, 400, "confidence must be"),
-        ({"confidence": "101"}, 400, "confidence must lie"),
-        ({"confidence": "nan"}, 400, "confidence must lie"),
-        ({"format": "xml"}, 422, None),
+        ({"confidence": "x"}, 422, None),
+        ({"confidence": "nan"}, 422, None),
+        ({"overlap": "x"}, 422, None),
+        ({"response_mask_format": "x"}, 422, None),
+        ({"image_type": "x"}, 400, "Could not load input image. Cause: image type 'x'"),
+        (
+            {"image_type": "numpy"},
+            400,
+            "Could not load input image. Cause: NumPy image type is not",
+        ),
+        ({"countinference": "x"}, 422, None),
         ({"countinference": "false"}, 500, "Service misconfiguration."),
     ],
 )

@@ -59,9 +59,32 @@ def test_what_is_not_there(client):
     assert (post.status, post.json()) == (405, {"detail": "Method Not Allowed"})
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/infer/object_detection"), ("PUT", "/infer/object_detection"),
+        ("GET", "/model/add"), ("POST", "/model/registry"), ("GET", "/clip/compare"),
+    ],
+)  # fmt: skip
+def test_another_method_of_a_route(client, method, path):
+    answer = client().send(method, path)
+    assert (answer.status, answer.json()) == (405, {"detail": "Method Not Allowed"})
+    assert answer.headers["allow"] == ("POST" if path != "/model/registry" else "GET")
+
+
+@pytest.mark.parametrize("path", ["/static/x.js", "/_next/x.js", "/infer/other", "/model/other"])
+def test_what_is_below_a_name_of_ours_is_no_model(client, path):
+    answer = client().get(path)
+    assert (answer.status, answer.json()) == (404, {"message": "There is no such route."})
+
+
 def test_the_description_is_whole(client):
     paths = client().get("/openapi.json").json()["paths"]
     assert {"/info", "/healthz", "/readiness", "/metrics", "/model/add"} <= set(paths)
+    schemas = client().get("/openapi.json").json()["components"]["schemas"]
+    assert {"InferenceRequestImage", "ObjectDetectionInferenceRequest", "AddModelRequest"} <= set(
+        schemas
+    )
     assert client().get("/docs").status == 200
 
 

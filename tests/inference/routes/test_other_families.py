@@ -57,19 +57,25 @@ def test_embeddings_of_the_only_model(client, image):
 # ── OCR ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("route", ["doctr", "easy_ocr"])
-def test_ocr(client, image, route):
+@pytest.mark.parametrize(("route", "boxes"), [("doctr", False), ("easy_ocr", True)])
+def test_ocr(client, image, route, boxes):
+    """docTR draws boxes when it is asked to, EasyOCR unless it is asked not to."""
     server = client()
     plain = {"result": "EXIT", "time": 0.5, "parent_id": None}
-    assert server.post(f"/{route}/ocr", {"image": image}).json() == plain
-    assert server.post(f"/{route}/ocr", {"image": [image, image]}).json() == [plain, plain]
+    no_boxes = {"generate_bounding_boxes": None if route == "doctr" else False}
+    assert server.post(f"/{route}/ocr", {"image": image, **no_boxes}).json() == plain
+    two = server.post(f"/{route}/ocr", {"image": [image, image], **no_boxes}).json()
+    assert two == [plain, plain]
+    assert ("predictions" in server.post(f"/{route}/ocr", {"image": image}).json()) == boxes
     body = {"image": image, "generate_bounding_boxes": True, "language_codes": ["de"]}
-    boxes = server.post(f"/{route}/ocr", body).json()
-    assert boxes["predictions"][0].pop("detection_id")
-    assert boxes == {
+    whole = server.post(f"/{route}/ocr", body).json()
+    assert list(whole) == ["result", "image", "predictions", "time", "parent_id"]
+    assert whole["predictions"][0].pop("detection_id")
+    assert whole == {
         **plain, "image": {"width": 8, "height": 6}, "predictions": [{**BOX, "class": "EXIT"}],
     }  # fmt: skip
-    assert server.models.asked[-1][1] == c.ReadText(languages=("de",), boxes=True)
+    languages = ("en",) if route == "doctr" else ("de",)
+    assert server.models.asked[-1][1] == c.ReadText(languages=languages, boxes=True)
 
 
 # ── objects by name ──────────────────────────────────────────────────────────────────────────────
@@ -95,7 +101,7 @@ def test_grounding_dino_keeps_nulls(client, image):
     answer = server.post("/grounding_dino/infer", body, api_key="k").json()
     assert answer["predictions"][0].pop("detection_id")
     assert answer["predictions"] == [{**BOX, **NULLS}]
-    assert answer["visualization"] is None
+    assert (answer["visualization"], answer["frame_id"]) == (None, None)
     task = c.DetectNamed(texts=("cat",), confidence=0.3, class_agnostic_nms=True)
     assert server.models.asked[-1] == ("grounding_dino/default", task, "k")
 
@@ -313,7 +319,7 @@ def test_kserve_refuses(client, inputs):
 # ── /model/… ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_life_of_a_model(client):
+def test_the_life_of_a_model(client, image):
     server = client()
     nulls = {
         "total_vram_bytes": None, "gpu_memory_used": None, "gpu_memory_total": None,
@@ -322,8 +328,8 @@ def test_the_life_of_a_model(client):
     }  # fmt: skip
     entry = {
         "model_id": "coco/3", "task_type": "object-detection", "batch_size": None,
-        "input_height": 640, "input_width": 640, "vram_bytes": None, "request_aliases": None,
-        "request_paths": None,
+        "input_height": 640, "input_width": 640, "vram_bytes": None, "request_aliases": [],
+        "request_paths": [],
     }  # fmt: skip
     assert server.get("/model/registry").json() == {"models": [], **nulls}
     added = server.post("/model/add", {"model_id": "yolov8n-640", "api_key": None})
@@ -333,7 +339,9 @@ def test_the_life_of_a_model(client):
     assert server.post("/model/remove", {"model_id": "coco/3"}).json()["models"] == []
     gone = server.post("/model/remove", {"model_id": "coco/3"})
     assert (gone.status, gone.json()) == (404, {"message": "Model with id coco/3 not loaded."})
-    server.post("/model/add", {"model_id": "sorts/1"})
+    server.post("/infer/classification", {"model_id": "sorts/1", "image": image})
+    (sorts,) = server.get("/model/registry").json()["models"]
+    assert sorts["request_paths"] == ["/infer/classification"]
     assert server.send("POST", "/model/clear").json()["models"] == []
     assert client(GET_MODEL_REGISTRY_ENABLED="0").get("/model/registry").status == 404
 

@@ -195,6 +195,66 @@ def test_what_is_refused(client, image, body, status, message):
         assert answer.json()["message"].startswith(message)
 
 
+def test_nulls_and_empty_filters_are_fields_left_out(client, image):
+    """The public API's optional fields may be null; a filter of no class filters nothing."""
+    server = client()
+    fields = (
+        "confidence", "iou_threshold", "max_detections", "class_agnostic_nms", "class_filter",
+        "fix_batch_size", "max_candidates", "visualize_predictions", "visualization_labels",
+        "visualization_stroke_width", "disable_preproc_auto_orient", "disable_preproc_contrast",
+        "disable_preproc_grayscale", "disable_preproc_static_crop", "disable_model_monitoring",
+        "disable_active_learning", "source", "start", "id", "usage_billable",
+    )  # fmt: skip
+    body = {"model_id": "coco/3", "image": image}
+    answer = server.post("/infer/object_detection", {**body, **dict.fromkeys(fields)})
+    assert answer.status == 200, answer.text
+    assert UUID.fullmatch(answer.json()["inference_id"])
+    server.post("/infer/object_detection", {**body, "class_filter": []})
+    assert [task for _, task, _ in server.models.asked] == [c.Detect(), c.Detect()]
+
+
+ONE = "InferenceRequestImage"
+OBJECT = "Input should be a valid dictionary or object to extract fields from"
+UNREADABLE = [
+    ("{bad", [("json_invalid", ["body", 1], "JSON decode error")]),
+    ("[]", [("model_attributes_type", ["body"], OBJECT)]),
+    ("{}", [("missing", ["body", "image"], "Field required")]),
+    ('{"image": "x"}', [
+        ("list_type", ["body", "image", f"list[{ONE}]"], "Input should be a valid list"),
+        ("model_attributes_type", ["body", "image", ONE], OBJECT),
+    ]),
+    ('{"image": {}}', [
+        ("list_type", ["body", "image", f"list[{ONE}]"], "Input should be a valid list"),
+        ("missing", ["body", "image", ONE, "type"], "Field required"),
+    ]),
+]  # fmt: skip
+
+
+# FastAPI wraps a model that is built late in a type of its own and warns about that.
+@pytest.mark.filterwarnings("ignore:The 'alias' attribute with value 'body'")
+@pytest.mark.parametrize(("body", "errors"), UNREADABLE)
+def test_bodies_that_cannot_be_read_are_told_in_fastapis_words(client, body, errors):
+    """The oracle is FastAPI itself, with the same model as an ordinary parameter."""
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from lambent_inference.routes.schema import ObjectDetectionInferenceRequest
+
+    answer = client().post("/infer/object_detection", body)
+    found = answer.json()["detail"]
+    assert [(one["type"], one["loc"], one["msg"]) for one in found] == errors
+    plain = FastAPI()
+
+    async def endpoint(body):
+        del body
+
+    endpoint.__annotations__["body"] = ObjectDetectionInferenceRequest
+    plain.post("/")(endpoint)
+    headers = {"content-type": "application/json"}
+    told = TestClient(plain).post("/", content=body, headers=headers)
+    assert (answer.status, found) == (told.status_code, told.json()["detail"])
+
+
 def test_numbers_that_are_none(client):
     nan = '{"model_id": "coco/3", "image": {"type": "base64", "value": ""}, "confidence": NaN}'
     answer = client().post("/infer/object_detection", nan)

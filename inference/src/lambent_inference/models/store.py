@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lambent_inference.errors import InvalidModelConfiguration, NotFound
+from lambent_inference.errors import InvalidModelConfiguration, MissingApiKey, NotFound
 from lambent_inference.models import archives
 from lambent_inference.models.aliases import PUBLIC
 from lambent_inference.models.cache import Cache
 from lambent_inference.models.contract import Family
 from lambent_inference.models.package import Manifest, Package
+from lambent_inference.models.registries import platform
 from lambent_inference.models.registries.files import Archive, Folder
 from lambent_inference.models.registries.source import Found, Registry
 from lambent_inference.security import checked_model_id
@@ -43,14 +44,14 @@ class Store:
         for registry in self._registries:
             if found := registry.find(name, api_key or self._own_key):
                 return found
+        if not (api_key or self._own_key) and platform.could_be(name):
+            raise MissingApiKey
         raise NotFound(detail=f"{name} is in none of {[one.uri for one in self._registries]}")
 
     def _opened(self, settings: Settings) -> Sequence[Registry]:
         registries = [self._registry(uri, settings) for uri in settings.model_registry]
         registries += [Folder(str(settings.model_cache_dir)), BuiltIn()]
-        from lambent_inference.models.registries.platform import Platform
-
-        registries.append(Platform(settings.api_base_url, self.cache))
+        registries.append(platform.Platform(settings.api_base_url, self.cache))
         return registries
 
     def _registry(self, uri: str, settings: Settings) -> Registry:

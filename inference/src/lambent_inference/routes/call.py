@@ -16,7 +16,7 @@ from lambent_inference.errors import InvalidImage, InvalidModelId
 from lambent_inference.models.contract import Description, Family, Image, Load, Outcome, Task
 from lambent_inference.observe import write_prediction
 from lambent_inference.record import Record
-from lambent_inference.routes.schema import Picture
+from lambent_inference.routes.schema import InferenceRequestImage
 from lambent_inference.routes.shapes import sureness
 from lambent_inference.security import checked_model_id
 from lambent_inference.service import Service
@@ -48,10 +48,10 @@ class Call:
         return in_body or self.service.settings.roboflow_api_key
 
     async def images(
-        self, given: Picture | Sequence[Picture], *, orient: bool = True
+        self, given: InferenceRequestImage | Sequence[InferenceRequestImage], *, orient: bool = True
     ) -> list[Image]:
         """Decoded, in order."""
-        pictures = [given] if isinstance(given, Picture) else list(given)
+        pictures = [given] if isinstance(given, InferenceRequestImage) else list(given)
         most = self.service.settings.max_images_per_request
         if len(pictures) > most:
             raise InvalidImage(f"more than {most} images in one request (MAX_IMAGES_PER_REQUEST).")
@@ -60,7 +60,7 @@ class Call:
         turn = asyncio.Semaphore(AT_ONCE)
         left = self.service.settings.max_image_megapixels * 1_000_000 * TOGETHER
 
-        async def one(picture: Picture) -> Image:
+        async def one(picture: InferenceRequestImage) -> Image:
             nonlocal left
             async with turn:
                 image = await self.image(picture.type, picture.value, orient=orient)
@@ -121,6 +121,7 @@ class Call:
             checked_model_id(model_id), task, images, api_key=key
         )
         self._note(outcome.model, outcome.loads)
+        self.service.paths[outcome.model.model_id].add(self.request.scope["path"])
         of = (outcome.model.model_id, outcome.model.version)
         metrics, settings = self.service.metrics, self.service.settings
         metrics.predictions[of] += len(outcome.answers)

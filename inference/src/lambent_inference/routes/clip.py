@@ -19,22 +19,28 @@ from lambent_inference.routes.call import Call
 router = APIRouter(tags=["embeddings"])
 by_any = APIRouter(tags=["embeddings"])
 
-Side = schema.Picture | str
+Side = schema.InferenceRequestImage | str
 
 
 @router.post(
-    "/clip/embed_image", summary="Vectors of images", openapi_extra=takes(schema.ClipImage)
+    "/clip/embed_image",
+    summary="Vectors of images",
+    openapi_extra=takes(schema.ClipImageEmbeddingRequest),
 )
 async def embed_image(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.ClipImage)
+    caller, body = Call(request), await read_body(request, schema.ClipImageEmbeddingRequest)
     images = await caller.images(body.image)
     outcome = await caller.infer(model(body), Embed(), images, caller.key(body.api_key))
     return await answer(caller, shapes.embeddings(vectors(outcome), body.id, outcome.seconds))
 
 
-@router.post("/clip/embed_text", summary="Vectors of texts", openapi_extra=takes(schema.ClipText))
+@router.post(
+    "/clip/embed_text",
+    summary="Vectors of texts",
+    openapi_extra=takes(schema.ClipTextEmbeddingRequest),
+)
 async def embed_text(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.ClipText)
+    caller, body = Call(request), await read_body(request, schema.ClipTextEmbeddingRequest)
     texts = tuple([body.text] if isinstance(body.text, str) else body.text)
     outcome = await caller.infer(model(body), Embed(texts=texts), (), caller.key(body.api_key))
     return await answer(caller, shapes.embeddings(vectors(outcome), body.id, outcome.seconds))
@@ -43,10 +49,10 @@ async def embed_text(request: Request) -> Response:
 @router.post(
     "/clip/compare",
     summary="How near a subject is to each prompt",
-    openapi_extra=takes(schema.ClipCompare),
+    openapi_extra=takes(schema.ClipCompareRequest),
 )
 async def compare(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.ClipCompare)
+    caller, body = Call(request), await read_body(request, schema.ClipCompareRequest)
     prompts = body.prompt if isinstance(body.prompt, list | dict) else [body.prompt]
     sides: list[Side] = list(prompts.values() if isinstance(prompts, dict) else prompts)
     asked = Asked(caller, model(body), caller.key(body.api_key))
@@ -67,13 +73,17 @@ async def compare(request: Request) -> Response:
 @by_any.post(
     "/infer/embeddings",
     summary="Vectors of images and texts, by any embedding model",
-    openapi_extra=takes(schema.Embeddings),
+    openapi_extra=takes(schema.EmbeddingsRequest),
 )
 async def embeddings(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.Embeddings)
+    caller, body = Call(request), await read_body(request, schema.EmbeddingsRequest)
     model_id = await caller.named(body.model_id, Family.EMBEDDING)
     asked = Asked(caller, model_id, caller.key(body.api_key))
-    images = [body.image] if isinstance(body.image, schema.Picture) else list(body.image or ())
+    images = (
+        [body.image]
+        if isinstance(body.image, schema.InferenceRequestImage)
+        else list(body.image or ())
+    )
     texts = [body.text] if isinstance(body.text, str) else list(body.text or ())
     found = await asked.embedded(images, "image") if images else []
     found += await asked.embedded(texts, "text") if texts else []
@@ -99,7 +109,9 @@ class Asked:
             outcome = await self.caller.infer(self.model_id, Embed(texts=texts), (), self.key)
         else:
             pictures = [
-                schema.Picture(type="base64", value=side) if isinstance(side, str) else side
+                schema.InferenceRequestImage(type="base64", value=side)
+                if isinstance(side, str)
+                else side
                 for side in sides
             ]
             images = await self.caller.images(pictures)
@@ -108,7 +120,11 @@ class Asked:
         return vectors(outcome)
 
 
-def model(body: schema.ClipImage | schema.ClipText | schema.ClipCompare) -> str:
+def model(
+    body: schema.ClipImageEmbeddingRequest
+    | schema.ClipTextEmbeddingRequest
+    | schema.ClipCompareRequest,
+) -> str:
     return body.model_id or f"clip/{body.clip_version_id}"
 
 

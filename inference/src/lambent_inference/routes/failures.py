@@ -32,16 +32,17 @@ async def _ours(_: Request, error: Exception) -> Response:
 
 async def _unreadable(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    detail = [
-        {
-            "type": one["type"],
-            "loc": list(one["loc"]),
-            "msg": one["msg"],
-            "input": echo(one.get("input")),
-        }
-        for one in error.errors()
-    ]
-    return as_json({"detail": detail}, status=422)
+    return as_json({"detail": [_entry(one) for one in error.errors()]}, status=422)
+
+
+def _entry(one: Any) -> dict[str, Any]:
+    entry = {
+        "type": one["type"],
+        "loc": list(one["loc"]),
+        "msg": one["msg"],
+        "input": echo(one.get("input")),
+    }
+    return entry | ({"ctx": echo(one["ctx"])} if "ctx" in one else {})
 
 
 def echo(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from msgspec import Struct
+from starlette.routing import BaseRoute, Match
 
 from lambent_inference.errors import NotFound, SwitchedOff
 from lambent_inference.routes.failures import as_json
@@ -51,7 +52,12 @@ WITHOUT: Final = (
     "/inference_pipelines/{rest:path}",
     "/infer/action_recognition",
 )
-OURS: Final = ("/infer/{rest:path}", "/model/{rest:path}")
+OURS: Final = (
+    "/infer/{rest:path}",
+    "/model/{rest:path}",
+    "/static/{rest:path}",
+    "/_next/{rest:path}",
+)
 """First segments that name no dataset."""
 
 
@@ -88,8 +94,23 @@ def off_by(family: Family, settings: Settings) -> str | None:
 
 
 def _answer(app: FastAPI, paths: tuple[str, ...], error: NotFound) -> None:
-    async def refuse(_: Request) -> Response:
+    before = tuple(app.routes)
+
+    async def refuse(request: Request) -> Response:
+        if known := _methods(before, request):
+            wrong = {"detail": "Method Not Allowed"}
+            return as_json(wrong, status=405, headers={"Allow": ", ".join(known)})
         return as_json(error.body(), status=error.status)
 
     for path in paths:
         app.add_route(path, refuse, METHODS, include_in_schema=False)
+
+
+def _methods(routes: tuple[BaseRoute, ...], request: Request) -> list[str]:
+    """What may be done with a path that is there; nothing for one that is not."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]

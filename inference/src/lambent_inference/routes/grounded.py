@@ -24,10 +24,10 @@ Shape = Callable[[Detections, str, float], dict[str, Any]]
 @yolo_world.post(
     "/yolo_world/infer",
     summary="Boxes of what the texts name (YOLO-World)",
-    openapi_extra=takes(schema.YoloWorld),
+    openapi_extra=takes(schema.YOLOWorldInferenceRequest),
 )
 async def infer_yolo_world(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.YoloWorld)
+    caller, body = Call(request), await read_body(request, schema.YOLOWorldInferenceRequest)
     task = DetectNamed(texts=tuple(body.text), confidence=body.confidence)
     model_id = body.model_id or f"yolo_world/{body.yolo_world_version_id}"
     return await find(caller, body, model_id, task, shapes.detections)
@@ -36,10 +36,10 @@ async def infer_yolo_world(request: Request) -> Response:
 @grounding_dino.post(
     "/grounding_dino/infer",
     summary="Boxes of what the texts name (Grounding DINO)",
-    openapi_extra=takes(schema.GroundingDino),
+    openapi_extra=takes(schema.GroundingDINOInferenceRequest),
 )
 async def infer_grounding_dino(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.GroundingDino)
+    caller, body = Call(request), await read_body(request, schema.GroundingDINOInferenceRequest)
     task = DetectNamed(
         texts=tuple(body.text),
         confidence=body.box_threshold,
@@ -52,12 +52,12 @@ async def infer_grounding_dino(request: Request) -> Response:
 
 async def find(
     caller: Call,
-    body: schema.YoloWorld | schema.GroundingDino,
+    body: schema.YOLOWorldInferenceRequest | schema.GroundingDINOInferenceRequest,
     model_id: str,
     task: DetectNamed,
     shape: Shape,
 ) -> Response:
-    images = await caller.images(body.image)
+    images = await caller.images(body.image, orient=not body.disable_preproc_auto_orient)
     outcome = await caller.infer(model_id, task, images, caller.key(body.api_key))
     values = [
         shape(one, body.id, outcome.seconds)

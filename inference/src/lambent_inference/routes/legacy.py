@@ -6,6 +6,7 @@ its content type says: clients send it as application/json. Matched last, after 
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -55,7 +56,7 @@ async def legacy(dataset_id: str, version_id: str, request: Request) -> Response
         one = outcome.answers[0]
         data = await work.run(draw.drawn, image, one, labels=query.labels, stroke=query.stroke)
         return await picture(caller, data)
-    (value,) = await shape(outcome, caller.record.request_id)
+    (value,) = await shape(outcome, str(uuid.uuid4()))
     if query.format == "image_and_json":
         one = outcome.answers[0]
         value["visualization"] = await drawing(image, one, labels=query.labels, stroke=query.stroke)
@@ -125,16 +126,8 @@ def question(family: Family, query: Parameters) -> Task:
     raise WrongFamily("in the path", family.value, "a picture alone")
 
 
-def threshold(text: str) -> Confidence:
-    """0…1, per cent from 1 on, or the package's own by name."""
-    if text == "best":
-        return "best"
-    if text == "default":
-        return "default"
-    try:
-        value = float(text)
-    except ValueError:
-        raise InvalidRequest("confidence must be a number, 'best' or 'default'.") from None
-    if not 0 <= value <= 100:
-        raise InvalidRequest("confidence must lie between 0 and 1, or 0 and 100 per cent.")
-    return max(value / 100 if value >= 1 else value, CONFIDENCE_MIN)
+def threshold(given: Confidence) -> Confidence:
+    """0…1, per cent from 1 on, or the package's own by name. Past either end all or nothing comes."""
+    if isinstance(given, str):
+        return given
+    return max(given / 100 if given >= 1 else given, CONFIDENCE_MIN)

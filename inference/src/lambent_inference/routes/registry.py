@@ -15,7 +15,7 @@ from lambent_inference.routes.bodies import body as read_body
 from lambent_inference.routes.bodies import takes
 from lambent_inference.routes.call import Call
 from lambent_inference.routes.failures import as_json
-from lambent_inference.routes.schema import ModelId
+from lambent_inference.routes.schema import AddModelRequest, ClearModelRequest
 
 router = APIRouter(prefix="/model", tags=["models"])
 
@@ -28,17 +28,18 @@ async def registry(request: Request) -> Response:
     return listing(caller)
 
 
-@router.post("/add", summary="Load a model", openapi_extra=takes(ModelId))
+@router.post("/add", summary="Load a model", openapi_extra=takes(AddModelRequest))
 async def add(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, ModelId)
+    caller, body = Call(request), await read_body(request, AddModelRequest)
     await caller.add(body.model_id, caller.key(body.api_key), model_type=body.model_type)
     return listing(caller)
 
 
-@router.post("/remove", summary="Unload a model", openapi_extra=takes(ModelId))
+@router.post("/remove", summary="Unload a model", openapi_extra=takes(ClearModelRequest))
 async def remove(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, ModelId)
+    caller, body = Call(request), await read_body(request, ClearModelRequest)
     await caller.service.models.remove(body.model_id)
+    caller.service.paths.pop(body.model_id, None)
     return listing(caller)
 
 
@@ -47,6 +48,7 @@ async def clear(request: Request) -> Response:
     caller = Call(request)
     if caller.service.made:
         await caller.service.models.clear()
+        caller.service.paths.clear()
     return listing(caller)
 
 
@@ -55,7 +57,7 @@ def listing(caller: Call) -> Response:
     models = caller.service.models.describe() if caller.service.made else ()
     return as_json(
         {
-            "models": [entry(model) for model in models],
+            "models": [entry(model, caller.service.paths[model.model_id]) for model in models],
             "total_vram_bytes": None,
             "gpu_memory_used": None,
             "gpu_memory_total": None,
@@ -67,7 +69,7 @@ def listing(caller: Call) -> Response:
     )
 
 
-def entry(model: Description) -> dict[str, object]:
+def entry(model: Description, paths: set[str]) -> dict[str, object]:
     return {
         "model_id": model.model_id,
         "task_type": model.family.value,
@@ -75,6 +77,6 @@ def entry(model: Description) -> dict[str, object]:
         "input_height": model.input_height,
         "input_width": model.input_width,
         "vram_bytes": None,
-        "request_aliases": list(model.aliases) or None,
-        "request_paths": None,
+        "request_aliases": list(model.aliases),
+        "request_paths": sorted(paths),
     }

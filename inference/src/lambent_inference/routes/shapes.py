@@ -73,7 +73,7 @@ def detections_with_nulls(answer: Detections, inference_id: str, seconds: float)
     shape = detections(answer, inference_id, seconds)
     nulls = {"class_confidence": None, "tracker_id": None, "parent_id": None}
     shape["predictions"] = [{**one, **nulls} for one in shape["predictions"]]
-    return {**shape, "visualization": None}
+    return {**shape, "frame_id": None, "visualization": None}
 
 
 def box(one: Box, picture: Detections) -> Json:
@@ -161,12 +161,12 @@ def embeddings(answers: list[Embedding], inference_id: str, seconds: float) -> J
 
 
 def text(answer: Text, seconds: float, *, boxes: bool = False) -> Json:
-    shape: Json = {"result": answer.text, "time": seconds, "parent_id": None}
+    shape: Json = {"result": answer.text}
     if boxes:
         picture = Detections(answer.width, answer.height, answer.lines)
         shape["image"] = {"width": answer.width, "height": answer.height}
         shape["predictions"] = [box(one, picture) for one in answer.lines]
-    return shape
+    return {**shape, "time": seconds, "parent_id": None}
 
 
 def row(answer: Row) -> Json:

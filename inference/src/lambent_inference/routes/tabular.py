@@ -23,10 +23,12 @@ router = APIRouter(tags=["tabular"])
 
 
 @router.post(
-    "/infer/tabular", summary="Predictions for rows of a table", openapi_extra=takes(schema.Tabular)
+    "/infer/tabular",
+    summary="Predictions for rows of a table",
+    openapi_extra=takes(schema.TabularInferenceRequest),
 )
 async def tabular(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.Tabular)
+    caller, body = Call(request), await read_body(request, schema.TabularInferenceRequest)
     model_id = await caller.named(body.model_id, Family.TABULAR)
     task = Predict(rows=tuple(body.rows))
     outcome = await caller.infer(model_id, task, (), caller.key(body.api_key))

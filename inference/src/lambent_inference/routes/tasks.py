@@ -30,6 +30,7 @@ from lambent_inference.models.contract import (
 from lambent_inference.routes import schema, shapes
 from lambent_inference.routes.answers import answer
 from lambent_inference.routes.bodies import body as read_body
+from lambent_inference.routes.bodies import query as read_query
 from lambent_inference.routes.bodies import takes
 from lambent_inference.routes.call import Call
 
@@ -38,19 +39,26 @@ router = APIRouter(prefix="/infer", tags=["inference"])
 MASK_MODES = ("accurate", "tradeoff", "fast")
 
 
-@router.post("/object_detection", summary="Boxes", openapi_extra=takes(schema.ObjectDetection))
+@router.post(
+    "/object_detection",
+    summary="Boxes",
+    openapi_extra=takes(schema.ObjectDetectionInferenceRequest),
+)
 async def object_detection(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.ObjectDetection)
+    caller, body = Call(request), await read_body(request, schema.ObjectDetectionInferenceRequest)
     return await respond(caller, body, Detect(**detection(body)))
 
 
 @router.post(
     "/instance_segmentation",
     summary="Boxes with masks",
-    openapi_extra=takes(schema.InstanceSegmentation),
+    openapi_extra=takes(schema.InstanceSegmentationInferenceRequest),
 )
 async def instance_segmentation(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.InstanceSegmentation)
+    caller, body = (
+        Call(request),
+        await read_body(request, schema.InstanceSegmentationInferenceRequest),
+    )
     return await respond(
         caller,
         body,
@@ -63,10 +71,13 @@ async def instance_segmentation(request: Request) -> Response:
 @router.post(
     "/keypoints_detection",
     summary="Boxes with keypoints",
-    openapi_extra=takes(schema.KeypointsDetection),
+    openapi_extra=takes(schema.KeypointsDetectionInferenceRequest),
 )
 async def keypoints_detection(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.KeypointsDetection)
+    caller, body = (
+        Call(request),
+        await read_body(request, schema.KeypointsDetectionInferenceRequest),
+    )
     task = DetectKeypoints(**detection(body), keypoint_confidence=body.keypoint_confidence)
     return await respond(caller, body, task)
 
@@ -74,10 +85,10 @@ async def keypoints_detection(request: Request) -> Response:
 @router.post(
     "/classification",
     summary="Classes, one or several per image",
-    openapi_extra=takes(schema.Classification),
+    openapi_extra=takes(schema.ClassificationInferenceRequest),
 )
 async def classification(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.Classification)
+    caller, body = Call(request), await read_body(request, schema.ClassificationInferenceRequest)
     task = Classify(confidence=body.confidence, preprocessing=preprocessing(body))
     return await respond(caller, body, task)
 
@@ -85,10 +96,13 @@ async def classification(request: Request) -> Response:
 @router.post(
     "/semantic_segmentation",
     summary="A class per pixel",
-    openapi_extra=takes(schema.SemanticSegmentation),
+    openapi_extra=takes(schema.SemanticSegmentationInferenceRequest),
 )
 async def semantic_segmentation(request: Request) -> Response:
-    caller, body = Call(request), await read_body(request, schema.SemanticSegmentation)
+    caller, body = (
+        Call(request),
+        await read_body(request, schema.SemanticSegmentationInferenceRequest),
+    )
     task = SegmentSemantics(confidence=body.confidence, preprocessing=preprocessing(body))
     return await respond(caller, body, task)
 
@@ -96,18 +110,18 @@ async def semantic_segmentation(request: Request) -> Response:
 # ── bodies → questions ───────────────────────────────────────────────────────────────────────────
 
 
-def detection(body: schema.ObjectDetection) -> dict[str, Any]:
+def detection(body: schema.ObjectDetectionInferenceRequest) -> dict[str, Any]:
     return {
         "confidence": body.confidence,
         "iou_threshold": body.iou_threshold,
         "max_detections": max(body.max_detections, 0),
         "class_agnostic_nms": body.class_agnostic_nms,
-        "class_filter": None if body.class_filter is None else tuple(body.class_filter),
+        "class_filter": tuple(body.class_filter) if body.class_filter else None,
         "preprocessing": preprocessing(body),
     }
 
 
-def preprocessing(body: schema.ImageRequest) -> Preprocessing:
+def preprocessing(body: schema.CVInferenceRequest) -> Preprocessing:
     return Preprocessing(
         contrast=not body.disable_preproc_contrast,
         grayscale=not body.disable_preproc_grayscale,
@@ -129,7 +143,7 @@ def segment(common: dict[str, Any], mode: str, factor: float, mask_format: str) 
 # ── the way of a prediction ──────────────────────────────────────────────────────────────────────
 
 
-async def respond(caller: Call, body: schema.ImageRequest, task: Task) -> Response:
+async def respond(caller: Call, body: schema.CVInferenceRequest, task: Task) -> Response:
     if not body.model_id:
         raise InvalidModelId
     check_count(caller)
@@ -162,10 +176,12 @@ async def drawing(image: Image, one: Answer, *, labels: bool, stroke: int) -> st
 
 def check_count(caller: Call) -> None:
     """Not to count a call is for those who know the platform's secret."""
-    query = caller.request.query_params
-    if query.get("countinference", "true").lower() not in {"false", "0", "no", "off", "f", "n"}:
+    if "countinference" not in caller.request.query_params:
+        return
+    query = read_query(caller.request, schema.Counting)
+    if query.countinference is not False:
         return
     secret = caller.service.settings.roboflow_service_secret
-    given = query.get("service_secret", "")
+    given = query.service_secret or ""
     if not secret or not hmac.compare_digest(secret.encode(), given.encode()):
         raise ServiceMisconfigured

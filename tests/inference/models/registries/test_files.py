@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from lambent_inference.errors import BrokenPackage, NotFound
+from lambent_inference.errors import BrokenPackage, MissingApiKey, NotFound
 from lambent_inference.models import archives, package
 from lambent_inference.models.contract import Detect, Family
 from lambent_inference.models.store import Store
@@ -70,7 +70,7 @@ def test_names_in_a_folder_without_an_index(write, graph, settings):
     store = Store(settings(model_aliases=("fast=shapes/2",)))
     assert store.find("shapes").model_id == "shapes/10"
     assert store.find("fast").model_id == "shapes/2"
-    with pytest.raises(NotFound):
+    with pytest.raises(MissingApiKey):
         store.find("yolov8n-640")  # coco/3 for the platform, and nobody gave a key
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from lambent_inference.errors import (
     Forbidden,
+    MissingApiKey,
     NotFound,
     Paused,
     PaymentRequired,
@@ -79,8 +80,11 @@ def test_weights_by_key_once(api, ask, blank):
 
 
 def test_without_a_key_it_is_not_asked(api, settings):
+    store = Store(settings(api_base_url=api.url))
+    with pytest.raises(MissingApiKey):
+        store.find("coco/3")
     with pytest.raises(NotFound):
-        Store(settings(api_base_url=api.url)).find("coco/3")
+        store.find("coco")  # none of its ids
     assert not api.asked
 
 

@@ -45,6 +45,12 @@ REFUSALS: Final[dict[int, type[InferenceError]]] = {
 }
 
 
+def could_be(model_id: str) -> bool:
+    """Whether an id is one that the platform gives: `project/version`."""
+    project, _, version = model_id.rpartition("/")
+    return bool(project) and version.isdigit()
+
+
 class Platform:
     def __init__(self, api: str, cache: Cache) -> None:
         self.uri = api.rstrip("/")
@@ -52,10 +58,7 @@ class Platform:
 
     def find(self, model_id: str, api_key: str | None) -> Found | None:
         """None without a key or for what cannot be one of its ids; otherwise the API decides."""
-        if api_key is None:
-            return None
-        project, _, version = model_id.rpartition("/")
-        if not project or not version.isdigit():
+        if api_key is None or not could_be(model_id):
             return None
         # The key decides what may be seen, so what one fetched is not another's.
         key = f"{self.uri}/{model_id}?{api_key}"

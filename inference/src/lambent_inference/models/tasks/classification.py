@@ -1,7 +1,9 @@
 """One label or several: a row of numbers per picture becomes probabilities by class.
 
 YOLO exports end in their softmax already; ViT, ResNet and the like answer plain logits. A package
-may say otherwise (`activation`). Confidences are rounded to four decimals before the threshold.
+may say otherwise (`activation`). As in the original, of one label the confidences are rounded to four
+decimals before the threshold, which counts when reached; of several they are as they are, and only
+those over the threshold are predicted.
 """
 
 from __future__ import annotations
@@ -48,19 +50,20 @@ class Classification(Pictures):
             )
         least = threshold(task.confidence, self.manifest.thresholds)
         shape = self._several if self.manifest.multi_label else self._one
-        shares = activated(rows, self.activation).round(DECIMALS)
+        shares = activated(rows, self.activation)
         return tuple(
             shape(row, frame, least) for row, frame in zip(shares, prepared.context, strict=True)
         )
 
     def _one(self, row: NDArray[np.float64], frame: Frame, least: float) -> SingleLabel:
+        row = row.round(DECIMALS)
         order = np.argsort(-row, kind="stable")
         scores = tuple(self._score(int(i), row) for i in order if row[i] >= least)
         return SingleLabel(frame.width, frame.height, scores)
 
     def _several(self, row: NDArray[np.float64], frame: Frame, least: float) -> MultiLabel:
         scores = tuple(self._score(i, row) for i in range(len(row)))
-        over = tuple(one.class_name for one in scores if one.confidence >= least)
+        over = tuple(one.class_name for one in scores if one.confidence > least)
         return MultiLabel(frame.width, frame.height, scores, over)
 
     def _score(self, i: int, row: NDArray[np.float64]) -> ClassScore:
