@@ -1,11 +1,16 @@
 """`lambent model compile`, then `lambent deploy --model`: a trained model answers without a handler."""
 
+import base64
 import json
 import urllib.request
+from pathlib import Path
 
 import joblib
+import numpy as np
+import onnx
 import pytest
 from scripts import compiled_pipelines as pipelines
+from tests.delivery.graphs import graphs
 
 
 @pytest.mark.slow  # installs onnxruntime for the function
@@ -50,3 +55,44 @@ def test_a_folder_without_model_json_is_refused(served, tmp_path) -> None:
     done = served.run("deploy", "--model", ".", cwd=tmp_path)
     assert done.returncode == 1
     assert "MODEL_PACKAGE_INVALID" in done.stderr
+
+
+@pytest.mark.slow  # installs onnxruntime for the function
+@pytest.mark.timeout(300)
+def test_digits_as_pictures_are_answered_as_the_network_answers_them(served, tmp_path) -> None:
+    network = graphs.trained()
+    onnx.save(graphs.of_pictures(network), tmp_path / "digits.onnx")
+    shown = graphs.write_pictures(tmp_path / "pictures", 60)
+    made = served.run(
+        "model", "compile", "digits.onnx", "--sample", "pictures", "--int8", cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["int8"]["lost"] <= 0.01
+
+    done = served.run("deploy", "--json", "--model", "digits-1", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (facts,) = json.loads(done.stdout)["functions"]
+    event = (tmp_path / "digits-1/warm_up.json").read_text()
+    answer = json.loads(served.run("invoke", "digits", "-d", event).stdout)["payload"]
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["top"] in set(map(str, range(10)))
+
+    seen = [
+        seen_by_the_server(facts["url"], tmp_path / "pictures", 1200 + i, shown[i])
+        for i in range(60)
+    ]
+    rows = np.rint(graphs.digits()[0][1200:1260] * 255 / 16) * 16 / 255
+    own = float((network.predict(rows) == shown).mean())
+    right = float(np.mean([one == label for one, label in zip(seen, shown, strict=True)]))
+    assert right == pytest.approx(own, abs=0.017)  # 8 bits may turn one picture of sixty
+
+
+def seen_by_the_server(url: str, pictures: Path, number: int, label: int) -> int:
+    data = (pictures / str(label) / f"{number}.png").read_bytes()
+    image = {"type": "base64", "value": base64.b64encode(data).decode()}
+    body = json.dumps({"model_id": "digits/1", "image": image, "confidence": 0}).encode()
+    request = urllib.request.Request(
+        url + "infer/classification", body, {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return int(json.load(response)["top"])

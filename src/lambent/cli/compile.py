@@ -1,10 +1,12 @@
-"""`lambent model compile`: a trained model becomes a package that has proved itself.
+"""`lambent model compile`: a trained model or an ONNX graph becomes a package that has proved itself.
 
-What is done is in `delivery/compiling`; it is imported when the verb runs, not for help.
+What is done is in `delivery/compiling` and `delivery/graphs`; they are imported when the verb runs,
+not for help.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,20 @@ from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.problem import USAGE, Problem
 
+GRAPH = ".onnx"
+TRAINED_ONLY = ("allow_joblib", "no_measure")
+GRAPH_ONLY = (
+    "task", "family", "classes", "inputs", "activation", "target", "int8", "max_loss", "accept_loss",
+)  # fmt: skip
+
 
 @click.command("compile", cls=Verb)
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--sample",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="CSV",
-    help="Rows with the columns of training; without them nothing is converted.",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Rows (CSV) with the columns of training; of an ONNX graph of pictures, a folder of them.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the package (ID-VERSION).")
 @click.option("--id", "name", help="Name of the model (the file's by default).")
@@ -31,23 +39,57 @@ from lambent.delivery.problem import USAGE, Problem
     "--allow-joblib", is_flag=True, help="Package a pickle where nothing safer holds the model."
 )
 @click.option("--no-measure", is_flag=True, help="Leave out times and costs.")
+@click.option("--task", help="ONNX: what it is for, such as object-detection or tabular.")
+@click.option("--family", help="ONNX: its architecture, such as yolov8.")
+@click.option("--classes", help="ONNX: names of the classes, comma-separated.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="K=V", help="ONNX: of model.json's input: scale=1."
+)
+@click.option(
+    "--activation",
+    type=click.Choice(("softmax", "sigmoid", "none")),
+    help="ONNX: what a classifier's outputs still need.",
+)
+@click.option("--target", metavar="COLUMN", help="ONNX: the sample's column of right answers.")
+@click.option("--int8", is_flag=True, help="ONNX: 8 bits in place of 32, judged on the sample.")
+@click.option(
+    "--max-loss",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="ONNX: what 8 bits may lose (0.01).",
+)
+@click.option("--accept-loss", is_flag=True, help="ONNX: package it whatever 8 bits lose.")
 @click.pass_obj
-def compile_(
-    options: Options,
-    /,
-    model: Path,
-    sample: Path | None,
-    out: Path | None,
-    name: str | None,
-    version: str,
-    licence: str | None,
-    allow_joblib: bool,  # noqa: FBT001  click passes by name
-    no_measure: bool,  # noqa: FBT001
-) -> None:
-    """Make a package of MODEL (.joblib, .pkl, .skops), as ONNX where that is provably the same."""
+def compile_(options: Options, /, model: Path, **flags: Any) -> None:
+    """Make a package of MODEL: trained (.joblib, .pkl, .skops) or a graph (.onnx).
+
+    A trained model becomes ONNX where that is provably the same. A graph is checked, tried on the
+    inference server and, with --int8, made smaller.
+    """
+    graph = model.suffix.lower() == GRAPH
+    wrong = [name for name in (TRAINED_ONLY if graph else GRAPH_ONLY) if flags[name]]
+    if wrong:
+        flag = f"--{'input' if wrong[0] == 'inputs' else wrong[0].replace('_', '-')}"
+        kind = "a trained model" if graph else "an ONNX graph"
+        raise Problem(
+            "USAGE",
+            f"{flag} is for {kind}, and {model} is none",
+            fix=f"leave {flag} out",
+            exit_code=USAGE,
+        )
+    flags["name"] = flags["name"] or model.stem
+    flags["into"] = flags["out"] or Path(f"{flags['name']}-{flags['version']}")
+    report = (_graph if graph else _trained)(options, model, flags)
+    out = Output(options)
+    out.hints(
+        f"lambent deploy --model {report['folder']}", f"lambent model push {report['folder']}"
+    )
+
+
+def _trained(options: Options, model: Path, flags: dict[str, Any]) -> dict[str, Any]:
     from lambent.delivery.compiling import steps
 
-    if sample is None:
+    if flags["sample"] is None:
         raise Problem(
             "SAMPLE_MISSING",
             "without a sample nothing is converted",
@@ -55,17 +97,68 @@ def compile_(
             fix="--sample rows.csv: some hundred rows with the columns of training",
             exit_code=USAGE,
         )
-    name = name or model.stem
-    into = out or Path(f"{name}-{version}")
     printer = Output(options)
     order = steps.Order(
-        model, sample, into, name, version, licence, allow_joblib, measured=not no_measure
+        model,
+        flags["sample"],
+        flags["into"],
+        flags["name"],
+        flags["version"],
+        flags["licence"],
+        flags["allow_joblib"],
+        measured=not flags["no_measure"],
     )
     with printer.progress() as progress:
         report = steps.compile_model(order, progress)
         progress.clear()
     printer.result(report, _lines(report))
-    printer.hints(f"lambent deploy --model {into}", f"lambent model push {into}")
+    return report
+
+
+def _graph(options: Options, model: Path, flags: dict[str, Any]) -> dict[str, Any]:
+    from lambent.delivery.graphs import loss, purpose, steps
+
+    names = tuple(part.strip() for part in (flags["classes"] or "").split(",") if part.strip())
+    said = purpose.Said(
+        flags["task"], flags["family"], names, _inputs(flags["inputs"]), flags["activation"]
+    )
+    order = steps.Order(
+        model,
+        flags["into"],
+        flags["name"],
+        flags["version"],
+        said,
+        flags["sample"],
+        flags["target"],
+        flags["int8"],
+        loss.LIMIT if flags["max_loss"] is None else flags["max_loss"],
+        flags["accept_loss"],
+        flags["licence"],
+    )
+    printer = Output(options)
+    with printer.progress() as progress:
+        report = steps.compile_graph(order, progress)
+        progress.clear()
+    printer.result(report, steps.summary(report))
+    for note in report["notes"]:
+        printer.note(note)
+    return report
+
+
+def _inputs(given: tuple[str, ...]) -> dict[str, Any]:
+    """`scale=1` and `mean=0.5,0.5,0.5` as values of JSON."""
+    found: dict[str, Any] = {}
+    for one in given:
+        key, equals, text = one.partition("=")
+        if not equals:
+            raise Problem(
+                "USAGE", f"--input {one}: not K=V", fix="--input scale=1", exit_code=USAGE
+            )
+        try:
+            found[key] = json.loads(f"[{text}]" if "," in text else text)
+        except ValueError:
+            found[key] = text
+    return found
 
 
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:

@@ -166,9 +166,10 @@ ENTRIES: Final = (
     ),
     Entry(
         "SAMPLE_INVALID",
-        "The sample is not a table with the columns that the model was trained on.",
+        "The sample is not a table with the columns that the model was trained on, or no pictures.",
         "`why` says what is missing.",
-        "A CSV file with a header, a column for every feature, and at least one row.",
+        "A CSV file with a header, a column for every feature, and at least one row; of an ONNX "
+        "graph of pictures, a folder of them.",
     ),
     Entry(
         "MODEL_UNREADABLE",
@@ -181,6 +182,54 @@ ENTRIES: Final = (
         "The model cannot be converted, and only a pickle holds it.",
         "The gate or a known silent failure stood against ONNX, and skops does not trust its types.",
         "`--allow-joblib`, if you trust the file; the message says what stood against ONNX.",
+    ),
+    Entry(
+        "GRAPH_INVALID",
+        "The ONNX file is broken, or no ONNX file.",
+        "`why` is what ONNX's own checker, or the runtime, has against it.",
+        "Export it again.",
+    ),
+    Entry(
+        "GRAPH_DATA_MISSING",
+        "The graph keeps its weights in a second file, which is not there.",
+        "Large graphs are exported as two files; only one was copied.",
+        "Put the file that the message names beside the graph.",
+    ),
+    Entry(
+        "GRAPH_TOO_NEW",
+        "The graph is written for a newer onnxruntime than is installed.",
+        "Its opset or its format's version is not known here, nor where the function runs.",
+        "Export with `opset_version=17`, or upgrade onnxruntime.",
+    ),
+    Entry(
+        "GRAPH_OPERATOR_UNKNOWN",
+        "The graph uses an operator that onnxruntime does not have.",
+        "It comes from a framework's own set, or from a library of custom operators.",
+        "Export with ONNX's own operators.",
+    ),
+    Entry(
+        "GRAPH_TASK_UNKNOWN",
+        "What the graph is for, or how many classes it has, was not said and cannot be seen.",
+        "Several tasks have inputs and outputs of these shapes.",
+        "`--task`, and `--family` and `--classes` where they matter; docs/models.md has both lists.",
+    ),
+    Entry(
+        "GRAPH_UNSUITABLE",
+        "The inference server cannot answer with the graph.",
+        "Its inputs or outputs are not those of the task and family; `why` is the server's reason.",
+        "Another `--family`, or an export that ends as docs/models.md says.",
+    ),
+    Entry(
+        "QUANTISATION_FAILED",
+        "The graph cannot be brought to 8 bits.",
+        "It is already, has nothing to gain, or onnxruntime's tool does not know a part of it.",
+        "Leave `--int8` out.",
+    ),
+    Entry(
+        "QUANTISATION_LOSS",
+        "The graph in 8 bits answers worse than is allowed.",
+        "`why` has the measure on the sample, before and after.",
+        "Leave `--int8` out; or `--max-loss SHARE` or `--accept-loss`, if that is good enough.",
     ),
     Entry(
         "MODEL_PACKAGE_INVALID",

@@ -182,11 +182,11 @@ def test_the_table_in_the_documentation_is_what_happens():
     assert all(one.difference <= 1e-4 for one in found if one.decision == "converts")
 
 
-def test_a_file_of_another_kind_is_told_where_it_belongs(churn, tmp_path):
-    (tmp_path / "graph.onnx").write_bytes(b"")
+def test_a_file_of_another_kind_is_told_what_is_compiled(churn, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"")
     with pytest.raises(Problem) as caught:
         steps.compile_model(
-            steps.Order(tmp_path / "graph.onnx", tmp_path / "rows.csv", tmp_path / "made", "g")
+            steps.Order(tmp_path / "weights.pt", tmp_path / "rows.csv", tmp_path / "made", "g")
         )
     assert caught.value.code == "MODEL_UNREADABLE"
-    assert "model push" in caught.value.fix
+    assert "ONNX" in caught.value.fix

@@ -120,7 +120,8 @@ def _judge(model: Any, graph: bytes, sample: Sample) -> Verdict:
     return Verdict(tuple(groups), tuple(worst[:WORST]), skipped=tuple(skipped))
 
 
-def open_session(graph: bytes) -> Any:
+def open_session(graph: bytes | str) -> Any:
+    """Of a graph in memory, or of a file (whose weights may lie beside it)."""
     import os
 
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it starts a thread and a database at import

@@ -76,10 +76,15 @@ def write_manifest(
         "features": features,
         "classes": classes,
         "model": file,
-        "files": {path.name: _described(path) for path in sorted(folder.iterdir()) if _ours(path)},
+        "files": described(folder),
     }
     (folder / "model.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return manifest
+
+
+def described(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and checksum of every file of the package."""
+    return {path.name: _described(path) for path in sorted(folder.iterdir()) if _ours(path)}
 
 
 def _ours(path: Path) -> bool:
@@ -87,8 +92,17 @@ def _ours(path: Path) -> bool:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
-    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "size": path.stat().st_size}
+
+
+def refuse_existing(into: Path) -> None:
+    """A package is never written over another's files."""
+    if into.exists() and any(into.iterdir()):
+        raise Problem(
+            "FILES_EXIST", f"{into} is already there", fix="--out OTHER_FOLDER", exit_code=3
+        )
 
 
 def features_of(sample: Sample) -> list[dict[str, Any]]:

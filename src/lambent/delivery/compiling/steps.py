@@ -75,16 +75,12 @@ def _shape(model: Any, rows: sample.Sample) -> str | None:
 def compile_model(order: Order, progress: Progress = lambda _: None) -> dict[str, Any]:
     """Make the package; the report that lies in it, too."""
     _needed()
-    if order.into.exists() and any(order.into.iterdir()):
-        raise Problem(
-            "FILES_EXIST", f"{order.into} is already there", fix="--out OTHER_FOLDER", exit_code=3
-        )
+    packaging.refuse_existing(order.into)
     if order.model.suffix not in sample.SUFFIXES:
         raise Problem(
             "MODEL_UNREADABLE",
             f"{order.model} is no {', '.join(sorted(sample.SUFFIXES))} file",
-            fix="an ONNX file needs no compiling: lambent model push FILE --id NAME --version 1 "
-            "--task tabular --family onnx",
+            fix="save the fitted estimator with joblib, or export the network to ONNX and compile that",
         )
     progress("loading the model")
     model = sample.load_model(order.model)
