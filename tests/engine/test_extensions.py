@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -204,6 +205,45 @@ def test_one_that_fails_in_init_fails_the_invoke(engine, layer, source, kind):
         assert error["errorType"] == kind
         if kind == "Extension.InitError":
             assert error["errorMessage"].endswith("Error: Extension.NoKey: no key")
+
+    engine(scenario)
+
+
+@pytest.mark.slow  # two Inits that run out of their time
+@pytest.mark.parametrize(
+    "source",
+    [CLIENT + "time.sleep(600)\n", CLIENT + "register(['INVOKE'])\ntime.sleep(600)\n"],
+    ids=["never registers", "never asks for its next event"],
+)
+def test_one_that_does_not_get_ready_uses_up_the_time_of_init(engine, layer, monkeypatch, source):
+    monkeypatch.setattr("lambent.engine.beginning.INIT_LIMIT_S", 1.0)
+
+    async def scenario(e):
+        e.function(ECHO, timeout_s=1, **layer(idle=source))
+        error = await e.error()
+        assert error["errorType"] == "Sandbox.Timedout"
+        log = await e.log()
+        assert any(line.startswith("INIT_REPORT") and "timeout" in line for line in log), log
+
+    engine(scenario)
+
+
+@pytest.mark.slow  # a whole Shutdown phase
+def test_shutdown_ends_after_two_seconds_whoever_is_not_done(engine, layer):
+    stays = FOLLOW.replace(
+        "    say(status,",
+        "    if event['eventType'] == 'SHUTDOWN':\n        say('told')\n        time.sleep(60)\n    say(status,",
+    )
+
+    async def scenario(e):
+        e.function(ECHO, **layer(stays=stays))
+        await e.answer()
+        (environment,) = e.dispatcher.environments()
+        began = time.monotonic()
+        environment.close()
+        await environment.closed()
+        assert 1.9 <= time.monotonic() - began < 20
+        assert said(await e.log(), "stays")[-1] == "told"
 
     engine(scenario)
 

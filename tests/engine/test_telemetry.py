@@ -56,15 +56,38 @@ def subscribe(**members):
              "buffering": {{"maxItems": 1000, "maxBytes": 262144, "timeoutMs": 25}}, **members}}
     status, _, answer = ask("PUT", PATH, json.dumps(asked), own)
     print("SUBSCRIBED", status, answer.strip(), flush=True)
-for wrong in ({{"types": []}}, {{"types": ["other"]}}, {{"buffering": {{"maxItems": 1}}}},
-              {{"schemaVersion": "1999-01-01"}}, {{"destination": {{"protocol": "TCP", "port": 9001}}}},
-              {{"destination": {{"protocol": "HTTP", "URI": "http://example.com/"}}}}):
+for wrong in {wrong!r}:
     subscribe(**wrong)
 subscribe()
 while '"SHUTDOWN"' not in ask("GET", "/2020-01-01/extension/event/next", headers=own)[2]:
     pass
 """
 
+
+def http(uri):
+    return {"destination": {"protocol": "HTTP", "URI": uri}}
+
+
+WRONG = (
+    ({"types": []}, "types should not be empty"),
+    ({"types": [], **http("http://sandbox.localdomain/logs")},
+     "URI port is not provided; types should not be empty"),
+    ({"buffering": {"maxItems": 999}}, "buffering.maxItems should be between 1000 and 10000"),
+    ({"buffering": {"maxItems": 10_001}}, "buffering.maxItems should be between 1000 and 10000"),
+    ({"buffering": {"maxBytes": 262_143}}, "buffering.maxBytes should be between 262144 and 1048576"),
+    ({"buffering": {"timeoutMs": 24}}, "buffering.timeoutMs should be between 25 and 30000"),
+    ({"buffering": {"timeoutMs": 30_001}}, "buffering.timeoutMs should be between 25 and 30000"),
+    ({"schemaVersion": "1999-01-01"}, "schemaVersion should be one of "),
+    ({"destination": {"protocol": "TCP", "port": 9001}}, "port is not allowed"),
+    ({"destination": {"protocol": "TCP"}}, "port is not provided"),
+    (http("http://example.com:80/"), "URI host should be sandbox.localdomain"),
+    (http("https://sandbox.localdomain:80/"), "URI scheme should be http"),
+    (http("http://sandbox.localdomain:many/"), "URI port is not a number"),
+    (http("http://sandbox.localdomain:9001/"), "port is not allowed"),
+    (http("http://sandbox.localdomain:80/a b"), "URI has characters that are not allowed"),
+    ({"types": ["other"]}, ""),
+)  # fmt: skip
+"""What is asked, and how AWS would begin its error."""
 TALK = "def handler(event, context):\n    print('hello')\n    return event\n"
 
 
@@ -80,7 +103,8 @@ def run(engine, tmp_path, **asked):
     folder = tmp_path / "layer"
     (folder / "extensions").mkdir(parents=True)
     program = folder / "extensions" / "taker"
-    program.write_text(SUBSCRIBER.format(**asked))
+    wrong = [members for members, _ in WRONG]
+    program.write_text(SUBSCRIBER.format(wrong=wrong, **asked))
     program.chmod(0o755)
     got = []
 
@@ -95,8 +119,13 @@ def run(engine, tmp_path, **asked):
 
         log = await until(reported)
         subscriptions = [line for line in log if line.startswith("SUBSCRIBED")]
-        assert [line.split()[1] for line in subscriptions] == ["400"] * 6 + ["200"]
-        assert subscriptions[-1].split()[2] == "OK"
+        *refused, taken = [line.split(maxsplit=2)[1:] for line in subscriptions]
+        assert taken == ["200", "OK"]
+        kind = "ValidationError" if "telemetry" in asked["path"] else "Logs.ValidationError"
+        for (status, answer), (members, expected) in zip(refused, WRONG, strict=True):
+            error = json.loads(answer)
+            assert (status, error["errorType"]) == ("400", kind), members
+            assert error["errorMessage"].startswith(expected), members
 
     engine(scenario)
     return got
@@ -134,6 +163,10 @@ def test_the_telemetry_api(engine, tmp_path, protocol, schema):
     for name in ("platform.start", "platform.runtimeDone", "platform.report"):
         assert by_type[name]["requestId"] == "11111111-1111-1111-1111-111111111111"
     assert by_type["platform.runtimeDone"]["status"] == "success"
+    spans = by_type["platform.runtimeDone"]["spans"]
+    assert [one["name"] for one in spans] == ["responseLatency", "responseDuration"]
+    assert by_type["platform.initStart"]["instanceMaxMemory"] == 256 << 20
+    assert "[$LATEST]" in by_type["platform.initStart"]["instanceId"]
     assert by_type["platform.report"]["metrics"]["billedDurationMs"] > 0
 
 

@@ -99,16 +99,77 @@ def handler(event, context):
     with open("/proc/self/net/udp") as file:
         return ":07D0 " in file.read()
 """
+SAMPLED = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
 
 
 @pytest.mark.root  # a sandbox has a network of its own
-def test_only_traced_functions_have_the_socket(engine, forks):
+def test_the_port_is_opened_for_the_first_sampled_call(engine, forks):
     async def scenario(engine):
         for name, mode in (("on", "Active"), ("off", "PassThrough")):
             engine.function(LISTENING, name, tracing_mode=mode)
+            for header in ("", SAMPLED.replace("Sampled=1", "Sampled=0"), SAMPLED):
+                request_id = new_uuid()
+                heard = await engine.answer({}, name, request_id=request_id, trace_header=header)
+                assert heard is (mode == "Active" or header == SAMPLED)
+                sampled = header == SAMPLED or (mode == "Active" and not header)
+                assert bool(found(engine, request_id)) is sampled
+
+    engine(scenario)
+
+
+@pytest.mark.root  # a sandbox has a network of its own
+def test_a_function_that_passes_through_is_traced_for_a_caller_that_samples(engine, forks):
+    async def scenario(engine):
+        kills = RAW.replace('raise ValueError("no")', "os._exit(1)")
+        engine.function(kills, tracing_mode="PassThrough")
+        for failing in (False, True, False):  # which kills the runtime
             request_id = new_uuid()
-            assert await engine.answer({}, name, request_id=request_id) is (mode == "Active")
-            assert bool(found(engine, request_id)) is (mode == "Active")
+            outcome = await engine.call(
+                {"fail": failing}, request_id=request_id, trace_header=SAMPLED
+            )
+            assert bool(outcome.function_error) is failing
+            documents = [
+                one for one in found(engine, request_id) if one.get("aws") or one["name"] == "step"
+            ]
+            by_name = {one.get("origin") or one["name"]: one for one in documents}
+            assert by_name["AWS::Lambda"]["parent_id"] == "9a9197af755a6419"
+            assert by_name["step"]["parent_id"] in {
+                one["id"] for one in documents if one.get("origin") == "AWS::Lambda::Function"
+            }
+
+    engine(scenario)
+
+
+@pytest.mark.root  # a sandbox has a network of its own
+def test_forks_of_a_template_are_traced_each_by_itself(engine, forks):
+    async def scenario(engine):
+        engine.function(RAW, tracing_mode="Active", snap_start=True)
+        for nth in range(2):
+            request_id = new_uuid()
+            await engine.answer({}, request_id=request_id)
+            by_name = {one.get("origin") or one["name"]: one for one in found(engine, request_id)}
+            assert by_name["step"]["parent_id"] == by_name["AWS::Lambda::Function"]["id"]
+            names = [one["name"] for one in by_name["AWS::Lambda::Function"]["subsegments"]]
+            assert names[0] == ("Invocation" if nth else "Restore")
+
+    engine(scenario)
+
+
+HOLDS_THE_PORT = """
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 2000))
+def handler(event, context):
+    return "well"
+"""
+
+
+@pytest.mark.root  # a sandbox has a network of its own
+def test_a_function_that_holds_the_port_itself_runs_all_the_same(engine, forks):
+    async def scenario(engine):
+        engine.function(HOLDS_THE_PORT, tracing_mode="PassThrough")
+        for _ in range(2):
+            assert await engine.answer({}, trace_header=SAMPLED) == "well"
 
     engine(scenario)
 

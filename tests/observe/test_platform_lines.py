@@ -13,6 +13,7 @@ from lambent.observe.report import Report
 RID = "8f507cfc-e7f6-4d3b-8a77-7c8b8b5b5b5b"
 NOW = 1_700_000_000_123
 NOW_TEXT = "2023-11-14T22:13:20.123Z"
+BEGAN_TEXT = "2023-11-14T22:13:20.122Z"
 TRACE = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
 
 
@@ -153,6 +154,25 @@ def json_lines(level=None, **more):
     return platform_lines(found, runtime_version="python:3.13.v10")
 
 
+def test_a_streamed_answer_begins_before_it_is_whole():
+    (done,) = events([json_lines("DEBUG").end(NOW, report(latency_ms=0.25))])
+    spans = {one["name"]: one["durationMs"] for one in done["record"]["spans"]}
+    assert spans == {"responseLatency": 0.25, "responseDuration": 0.984}
+
+
+def test_an_instance_is_named_where_it_is_known():
+    found = target(log_format="JSON", system_log_level="DEBUG", tracing_mode="Active")
+    lines = platform_lines(
+        found, runtime_version="v", initialization_type="snap-start", instance_id="a/b"
+    )
+    for line in (lines.init_start(NOW), lines.restore_start(NOW)):
+        record = json.loads(line)["record"]
+        assert (record["instanceId"], record["instanceMaxMemory"]) == ("a/b", 128 << 20)
+    assert json.loads(lines.init_start(NOW))["record"]["initializationType"] == "snap-start"
+    started = json.loads(lines.start(NOW, RID, "", TRACE))["record"]
+    assert started["tracing"] == {"type": "X-Amzn-Trace-Id", "value": TRACE}
+
+
 def test_json_at_debug_has_everything():
     life = whole_life(json_lines("DEBUG", tracing_mode="Active"))
     assert [event["type"].removeprefix("platform.") for event in life] == [
@@ -185,6 +205,10 @@ def test_json_at_debug_has_everything():
         "requestId": RID,
         "status": "success",
         "tracing": tracing,
+        "spans": [
+            {"name": "responseLatency", "start": BEGAN_TEXT, "durationMs": 1.234},
+            {"name": "responseDuration", "start": NOW_TEXT, "durationMs": 0.0},
+        ],
         "metrics": {"durationMs": 1.234, "producedBytes": 4},
     }
     assert records["report"] == {

@@ -72,12 +72,12 @@ class Environment:
         self.metrics = metrics
         self.spawn = spawn
         self.clock = launcher.clock
-        self.journal = Journal(target, launcher.logs, launcher.clock)
+        self.journal = Journal(target, launcher.logs, launcher.clock, initialization)
         self._tracer = (
-            Tracer(target, metrics.traces, self.clock)
-            if target.tracing_mode == "Active" and not target.max_concurrency
-            else None
+            Tracer(target, metrics.traces, self.clock) if launcher.traces(target) else None
         )
+        self._traced = False
+        """The running call is sampled."""
         self.processes = Processes(
             target,
             launcher,
@@ -95,6 +95,7 @@ class Environment:
         """What runs in it."""
         self._call_started = 0.0
         self._answer: StreamedAnswer | None = None
+        self._answer_began = 0.0
         self._measure_at = 0.0
         self.initialised = asyncio.Event()
         """Set when its first Init is over, well or not, or will never be."""
@@ -130,6 +131,7 @@ class Environment:
     def on_stream(self, content_type: str, flow: Flow) -> None:
         self.state = advance(self.state, Event.STREAM)
         assert self.call is not None
+        self._answer_began = self.clock.monotonic()
         self._answer = StreamedAnswer(
             self.call.invocation.sink, content_type, self.target.version, flow
         )
@@ -182,18 +184,28 @@ class Environment:
         call.started = clock.monotonic()
         now_ms = clock.time_ms()
         call.deadline_ms = now_ms + timeout_s * 1000
-        if self._tracer is not None:
-            self._tracer.begin(call)
+        tracer = self._tracer
+        if tracer is not None and (tracer.active or call.invocation.trace_header):
+            self._traced = tracer.begin(call)
         if self.processes.frozen:
             self.processes.thaw()
         if self.state is State.REINIT:
             self.spawn(self.beginning.start_inside_invoke())
+        elif self._traced and tracer is not None and tracer.wants_socket:
+            self.spawn(self._deliver_once_heard(call, tracer))
         else:
             self.deliver()
         # The runtime is at work already. What it prints is read in a later turn of the loop, so
         # START still stands first.
         self.deadline.arm(timeout_s)
         self.journal.started(call, now_ms)
+
+    async def _deliver_once_heard(self, call: Call, tracer: Tracer) -> None:
+        """`deliver`, once somebody listens for what the function sends of this call."""
+        if self.processes.sandbox is not None:
+            await tracer.open_late(self.processes.sandbox)
+        if self.call is call and self.state is State.RUNNING:
+            self.deliver()
 
     def deliver(self) -> None:
         """Hand the running call to the runtime."""
@@ -221,9 +233,12 @@ class Environment:
     def finish(self, verdict: Verdict) -> None:
         """End the running invoke."""
         call, self.call = self.call, None
-        self._answer = None
         assert call is not None
         self._call_started = call.started
+        latency_ms = None
+        if self._answer is not None:
+            self._answer = None
+            latency_ms = (self._answer_began - call.started) * 1000
         now = self.clock.monotonic()
         beginning, sandbox = self.beginning, self.processes.sandbox
         init_ms, beginning.init_ms = beginning.init_ms, None
@@ -231,13 +246,16 @@ class Environment:
             # Reading the kernel's accounts takes as long as everything else here together.
             self.used_mb = sandbox.memory_mb()
             self._measure_at = now + MEASURE_EVERY_S
-        measured = Measured((now - call.started) * 1000, init_ms, self.used_mb)
+        duration_ms = (now - call.started) * 1000
+        measured = Measured(duration_ms, init_ms, self.used_mb, latency_ms)
         if beginning.restore is not None:
             restore, beginning.restore = beginning.restore, None
-            measured = Measured(measured.duration_ms, init_ms, self.used_mb, *restore)
-        if self._tracer is not None:
-            init = None if init_ms is None else (beginning.started, beginning.ready)
-            self._tracer.end(call, now, verdict.function_error, init)
+            measured = Measured(duration_ms, init_ms, self.used_mb, latency_ms, *restore)
+        if self._traced and self._tracer is not None:
+            name = "Restore" if measured.restore_ms is not None else "Initialization"
+            first = init_ms is not None or measured.restore_ms is not None
+            before = (name, beginning.started, beginning.ready) if first else None
+            self._tracer.end(call, now, verdict.function_error, before)
         conclude(call, verdict, measured, self)
         self.metrics.timelines.add(
             Timeline(
@@ -308,7 +326,8 @@ class Environment:
 
     def become_idle(self) -> None:
         self.deadline.disarm()
-        if self._tracer is not None:
+        if self._traced and self._tracer is not None:
+            self._traced = False
             self._tracer.rest()
         self.idle_since = self.clock.monotonic()
         self.owner.environment_free(self)

@@ -27,6 +27,7 @@ class Journal:
     __slots__ = (
         "_clock",
         "_events",
+        "_initialization",
         "_last_ms",
         "_lines",
         "_stream",
@@ -36,14 +37,26 @@ class Journal:
         "telemetry",
     )
 
-    def __init__(self, target: VersionTarget, logs: LogStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        target: VersionTarget,
+        logs: LogStore,
+        clock: Clock,
+        initialization: str = "on-demand",
+    ) -> None:
         self._clock = clock
         self._target = target
         self.telemetry: Telemetry | None = None
         """Set when extensions may want to hear of everything."""
         self._events: JsonPlatformLines | None = None
-        self._lines = platform_lines(target, runtime_version=target.runtime or "")
+        self._initialization = initialization
         self.stream_name = new_stream_name(clock.time_ms(), target.version)
+        self._lines = platform_lines(
+            target,
+            runtime_version=target.runtime or "",
+            initialization_type=initialization,
+            instance_id=self.stream_name,
+        )
         self._stream = logs.open(target.account, target.region, target.log_group, self.stream_name)
         self._tail: LogTail | None = None
         self._last_ms = 0
@@ -74,7 +87,9 @@ class Journal:
         """What telemetry says of the platform: all of it, whatever the log's format and level."""
         if self._events is None:
             told = replace(self._target, log_format="JSON", system_log_level="DEBUG")
-            self._events = JsonPlatformLines(told, self._target.runtime or "", "on-demand")
+            self._events = JsonPlatformLines(
+                told, self._target.runtime or "", self._initialization, self.stream_name
+            )
         return self._events
 
     def _tell(self, name: str, *events: bytes | None) -> None:
@@ -128,10 +143,12 @@ class Journal:
     def started(self, call: Call, now_ms: int) -> None:
         self._tail = call.tail
         invocation = call.invocation
-        line = self._lines.start(now_ms, invocation.request_id, invocation.tenant_id)
+        line = self._lines.start(now_ms, invocation.request_id, invocation.tenant_id, call.trace)
         self._append(now_ms, line)
         if self.telemetry is not None:
-            told = self._platform().start(now_ms, invocation.request_id, invocation.tenant_id)
+            told = self._platform().start(
+                now_ms, invocation.request_id, invocation.tenant_id, call.trace
+            )
             self._tell("platform.start", told)
 
     def fault(self, request_id: str, fault: Fault, timeout_s: float) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
+from lambent.engine import xray
 from lambent.engine.channel import Channel
 from lambent.engine.credentials import Credentials, CredentialsSource, Unverified
 from lambent.engine.extensions import Extensions, may_have, names
@@ -88,6 +89,25 @@ class Launcher:
             processor.check(target)
             self._planner.ground(target)
         return why
+
+    def traces(self, target: VersionTarget) -> bool:
+        """Whether environments of this version can take part in traces.
+
+        Where the network is the host's, the daemon's port is another for each environment, and has
+        to be known before the runtime starts: then only for functions whose tracing is Active.
+        """
+        if target.max_concurrency:  # several calls at once, and who sent what cannot be told
+            return False
+        return self._own_network or target.tracing_mode == "Active"
+
+    @property
+    def _own_network(self) -> bool:
+        return self._host.kind == "namespaces" and self._egress != "host"
+
+    @property
+    def _xray_daemon(self) -> str:
+        """What every runtime is told, if somebody may listen there later."""
+        return xray.ADDRESS if self._own_network else ""
 
     async def credentials(self, target: VersionTarget) -> Credentials:
         return await self._credentials.issue(target)
@@ -211,7 +231,7 @@ class Launcher:
                 endpoint_url=self._aws_endpoint_url,
                 log_fd=LOG_FD,
                 initialization_type=initialization,
-                xray_daemon=xray_daemon,
+                xray_daemon=xray_daemon or self._xray_daemon,
             ),
         )
         return plan, credentials.lifetime_s
@@ -229,5 +249,6 @@ class Launcher:
                 endpoint_url=self._aws_endpoint_url,
                 log_fd=LOG_FD,
                 initialization_type="snap-start",
+                xray_daemon=self._xray_daemon,
             ),
         )

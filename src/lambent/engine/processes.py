@@ -124,7 +124,9 @@ class Processes:
                 cast(ForkingSandbox, self.sandbox), events, log_stream
             )
         extensions = self.extensions
-        daemon = "" if self.tracer is None else await self.tracer.open(self.sandbox)
+        daemon = ""
+        if self.tracer is not None and (self.tracer.active or self.tracer.wants_socket):
+            daemon = await self.tracer.open(self.sandbox)
         return await self._launcher.launch(
             self.sandbox,
             self._target,

@@ -104,7 +104,7 @@ class Template:
         self._pipe: LogPipe | None = None
         self._endpoint: CredentialsEndpoint | None = None
         self._retired = False
-        self._journal = Journal(target, launcher.logs, launcher.clock)
+        self._journal = Journal(target, launcher.logs, launcher.clock, "snap-start")
 
     @property
     def pid(self) -> int:

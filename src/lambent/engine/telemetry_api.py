@@ -75,6 +75,7 @@ class TelemetryApi:
 
     def _subscribe(self, exchange: Exchange, body: bytes) -> None:
         kind = "Telemetry" if exchange.path == TELEMETRY else "Logs"
+        invalid = "ValidationError" if exchange.path == TELEMETRY else "Logs.ValidationError"
         try:
             member = identify(self._extensions, exchange)
             self._extensions.check_open(f"{kind}.SubscriptionClosed")
@@ -82,27 +83,30 @@ class TelemetryApi:
         except Forbidden as error:
             refuse(exchange, 403, error.kind, str(error))
         except (ValueError, msgspec.DecodeError) as error:
-            refuse(exchange, 400, "ValidationError", str(error).replace('"', "'"))
+            refuse(exchange, 400, invalid, str(error).replace('"', "'"))
         else:
             self._telemetry().subscribe(wanted)
             exchange.respond(200, [(b"content-type", b"text/plain")], b"OK")
 
 
 def _wanted(path: str, name: str, body: bytes) -> Wanted:
-    """Raises `ValueError` with what is wrong."""
+    """Raises `ValueError` with everything that is wrong, as AWS lists it."""
     asked = msgspec.json.decode(body, type=_Subscription)
-    schema = asked.schema_version or SCHEMAS[path][0]
-    if schema not in SCHEMAS[path]:
-        raise ValueError(f"schemaVersion is one of {', '.join(SCHEMAS[path])}")
+    schema = asked.schema_version or (SCHEMAS[LOGS][0] if path == LOGS else "")
+    destination, wrong = _destination(asked.destination)
     if not asked.types:
-        raise ValueError("types names none of platform, function, extension")
+        wrong.append("types should not be empty")
+    if schema not in SCHEMAS[path]:
+        wrong.append(f"schemaVersion should be one of {', '.join(SCHEMAS[path])}")
     for field, (least, most) in _BOUNDS.items():
         if not least <= getattr(asked.buffering, field) <= most:
-            raise ValueError(f"buffering.{field} is from {least} to {most}")
+            wrong.append(f"buffering.{_camel(field)} should be between {least} and {most}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return Wanted(
         name=name,
         types=asked.types,
-        destination=_destination(asked.destination),
+        destination=destination,
         max_items=asked.buffering.max_items,
         max_bytes=asked.buffering.max_bytes,
         timeout_s=asked.buffering.timeout_ms / 1000,
@@ -110,17 +114,41 @@ def _wanted(path: str, name: str, body: bytes) -> Wanted:
     )
 
 
-def _destination(asked: _Destination) -> Destination:
-    if asked.protocol == "TCP":
-        port, path = asked.port, "/"
-    else:
-        address = urlsplit(asked.URI or "")
-        if address.scheme != "http" or address.hostname not in HOSTS:
-            raise ValueError("destination.URI is not http://sandbox.localdomain:PORT/…")
-        port = address.port or 80
-        path = (address.path or "/") + (f"?{address.query}" if address.query else "")
-    if port is None or not 0 < port < 65_536 or port in RESERVED_PORTS:
-        raise ValueError("the destination's port is not one to listen on")
-    if any(character <= " " for character in path):
-        raise ValueError("destination.URI has blanks in it")
-    return Destination(asked.protocol, port, path, asked.method)
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def _destination(asked: _Destination) -> tuple[Destination, list[str]]:
+    """Where to, and what is wrong with it."""
+    wrong: list[str] = []
+    port, path = asked.port, "/"
+    if asked.protocol == "HTTP":
+        port, path = _of_uri(asked.URI, wrong)
+    elif port is None:
+        wrong.append("port is not provided")
+    if port is not None and (not 0 < port < 65_536 or port in RESERVED_PORTS):
+        wrong.append("port is not allowed")
+    return Destination(asked.protocol, port or 0, path, asked.method), wrong
+
+
+def _of_uri(uri: str | None, wrong: list[str]) -> tuple[int | None, str]:
+    """Port and path; the host can only be the sandbox itself."""
+    try:
+        address = urlsplit(uri or "")
+        port = address.port
+    except ValueError:
+        wrong.append("URI port is not a number")
+        return None, "/"
+    path = (address.path or "/") + (f"?{address.query}" if address.query else "")
+    if not uri:
+        wrong.append("URI is not provided")
+    elif address.scheme != "http":
+        wrong.append("URI scheme should be http")
+    elif address.hostname not in HOSTS:
+        wrong.append("URI host should be sandbox.localdomain")
+    elif port is None:
+        wrong.append("URI port is not provided")
+    if any(character <= " " or character > "~" for character in path):
+        wrong.append("URI has characters that are not allowed")
+    return port, path

@@ -38,6 +38,8 @@ class Measured(msgspec.Struct, frozen=True, gc=False):
     init_ms: float | None
     """Only when it was the first after Init."""
     used_mb: int
+    latency_ms: float | None = None
+    """Until a streamed answer began."""
     restore_ms: float | None = None
     """Instead, when it was the first after a restore; `billed_restore_ms` of it is billed."""
     billed_restore_ms: int | None = None
@@ -82,6 +84,7 @@ def conclude(
         error_type=verdict.error_type,
         trace=call.trace,
         produced_bytes=verdict.streamed_bytes or len(payload),
+        latency_ms=measured.latency_ms,
     )
     tail = b""
     if call.tail is not None:

@@ -1,10 +1,11 @@
-"""X-Ray in one environment of a function whose tracing is Active: the daemon's port, own segments.
+"""X-Ray in one environment: the daemon's port, and the segments that Lambda makes itself.
 
-Only such environments have one. The SDK inside sends its subsegments to a UDP port of the sandbox's
-loopback; `Tracer` reads them there and makes the two segments that Lambda makes of an invoke:
-`AWS::Lambda` for the service and `AWS::Lambda::Function` with Initialization, Invocation and Overhead.
-Every call is sampled unless its caller decided otherwise. (AWS Lambda developer guide, "Visualize
-Lambda function invocations using AWS X-Ray".)
+The SDK inside sends its subsegments to a UDP port of the sandbox's loopback; `Tracer` reads them
+there and makes the two segments of an invoke: `AWS::Lambda` for the service and
+`AWS::Lambda::Function` with Initialization, Invocation and Overhead. Where tracing is Active, every
+call is sampled unless its caller decided otherwise; where it is PassThrough, those whose caller
+sampled them are, and the port is opened when the first of them comes. (AWS Lambda developer guide,
+"Visualize Lambda function invocations using AWS X-Ray".)
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import secrets
 import socket
 from typing import Final
 
+import structlog
+
 from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.call import Call
+from lambent.errors import LambentError
 from lambent.observe.trace_header import TraceHeader
 from lambent.observe.traces import Document, Traces, parse
 from lambent.sandbox.spec import Sandbox
+
+log = structlog.get_logger()
 
 PORT: Final = 2000
 DATAGRAM: Final = 64 * 1024
@@ -28,11 +34,23 @@ MOST_READS: Final = 64
 BUFFER: Final = 1024 * 1024
 
 
+ADDRESS: Final = f"127.0.0.1:{PORT}"
+"""Where functions send in a network of their own, whether anybody listens yet or not."""
+
+
 class Tracer:
     """The X-Ray daemon of one environment, as far as its function can see."""
 
+    __slots__ = (
+        "_clock", "_function_id", "_open", "_parent", "_root", "_scope", "_socket", "_target",
+        "_traces", "_tried", "active",
+    )  # fmt: skip
+
     def __init__(self, target: VersionTarget, traces: Traces, clock: Clock) -> None:
         self._target = target
+        self.active = target.tracing_mode == "Active"
+        """Calls are traced although their callers do not ask for it."""
+        self._tried = False
         self._scope = target.account, target.region
         self._traces = traces
         self._clock = clock
@@ -47,12 +65,25 @@ class Tracer:
     async def open(self, sandbox: Sandbox) -> str:
         """Listen; what AWS_XRAY_DAEMON_ADDRESS is to say."""
         self.close()
+        self._tried = True
         made = await sandbox.open_socket("udp", PORT)
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         self._socket = made
         asyncio.get_running_loop().add_reader(made.fileno(), self._read)
         return f"127.0.0.1:{made.getsockname()[1]}"
+
+    async def open_late(self, sandbox: Sandbox) -> None:
+        """`open`, before the first sampled call; a port that the function holds itself is its own."""
+        try:
+            await self.open(sandbox)
+        except (LambentError, OSError) as error:
+            log.warning("xray.not_listening", function=self._target.arn, why=str(error))
+
+    @property
+    def wants_socket(self) -> bool:
+        """A sampled call is about to be delivered, and nobody listens for what it sends."""
+        return not self._tried and bool(self._function_id)
 
     def close(self) -> None:
         made, self._socket = self._socket, None
@@ -79,15 +110,18 @@ class Tracer:
     def _export(self, document: Document) -> None:
         self._traces.export(self._scope, self._target.function_name, document)
 
-    def begin(self, call: Call) -> None:
-        """Before delivery: the function's segment is its parent in the header that it sees."""
+    def begin(self, call: Call) -> bool:
+        """Before delivery: the function's segment is its parent in the header that it sees.
+
+        False where the call is not sampled.
+        """
         header = TraceHeader.parse(call.trace)
         own = not call.invocation.trace_header or header.root.endswith(
             call.invocation.request_id.replace("-", "")[:24]
         )
         self._function_id = ""
-        if not header.root or not (header.sampled or own):
-            return
+        if not header.root or not (header.sampled or (own and self.active)):
+            return False
         self._root, self._parent = header.root, "" if own else header.parent
         self._function_id = secrets.token_hex(8)
         rest = [
@@ -98,21 +132,28 @@ class Tracer:
         call.trace = ";".join(
             (f"Root={header.root}", f"Parent={self._function_id}", "Sampled=1", *rest)
         )
+        return True
 
     def end(
-        self, call: Call, ended: float, function_error: str | None, init: tuple[float, float] | None
+        self,
+        call: Call,
+        ended: float,
+        function_error: str | None,
+        before: tuple[str, float, float] | None,
     ) -> None:
-        """After the answer; `init`: when Init began and was over, on the first invoke after it."""
-        if not self._function_id:
-            return
+        """After a sampled call's answer.
+
+        `before`: of the first call, what had come before it (`Initialization`, `Restore`), from
+        when to when.
+        """
         self._read()
         wall = self._clock.time_ms() / 1000 - self._clock.monotonic()
         target, service = self._target, secrets.token_hex(8)
-        start = (init[0] if init else call.started) + wall
+        start = (before[1] if before else call.started) + wall
         state = {"fault": True} if function_error else {}
         parts = [_part("Invocation", call.started + wall, ended + wall) | state]
-        if init:
-            parts.insert(0, _part("Initialization", init[0] + wall, init[1] + wall))
+        if before:
+            parts.insert(0, _part(before[0], before[1] + wall, before[2] + wall))
         common = {
             "name": target.function_name,
             "trace_id": self._root,

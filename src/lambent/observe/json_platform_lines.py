@@ -28,6 +28,7 @@ class JsonPlatformLines:
         "_function",
         "_info",
         "_initialization_type",
+        "_instance",
         "_memory",
         "_runtime_version",
         "_runtime_version_arn",
@@ -36,8 +37,13 @@ class JsonPlatformLines:
     )
 
     def __init__(
-        self, target: VersionTarget, runtime_version: str, initialization_type: str
+        self,
+        target: VersionTarget,
+        runtime_version: str,
+        initialization_type: str,
+        instance_id: str = "",
     ) -> None:
+        """`instance_id` is the log stream's name; empty leaves the instance's facts out."""
         level = LEVELS[target.system_log_level or "INFO"]
         self._debug = level <= LEVELS["DEBUG"]
         self._info = level <= LEVELS["INFO"]
@@ -48,17 +54,25 @@ class JsonPlatformLines:
         self._runtime_version = runtime_version
         self._runtime_version_arn = target.runtime_version_arn
         self._initialization_type = initialization_type
+        self._instance: dict[str, object] = (
+            {"instanceId": instance_id, "instanceMaxMemory": target.memory_mb << 20}
+            if instance_id
+            else {}
+        )
 
     def init_start(self, time_ms: int) -> bytes | None:
         if not (self._info if self._runtime_version else self._debug):
             return None
-        record = {"initializationType": self._initialization_type, "phase": "init"}
+        record: dict[str, object] = {
+            "initializationType": self._initialization_type,
+            "phase": "init",
+        }
         if self._runtime_version:
             record["runtimeVersion"] = self._runtime_version
             record["runtimeVersionArn"] = self._runtime_version_arn
         record["functionName"] = self._function
         record["functionVersion"] = self._version
-        return _event(time_ms, "initStart", record)
+        return _event(time_ms, "initStart", record | self._instance)
 
     def init_done(
         self,
@@ -96,7 +110,7 @@ class JsonPlatformLines:
             "functionName": self._function,
             "functionVersion": self._version,
         }
-        return _event(time_ms, "restoreStart", record)
+        return _event(time_ms, "restoreStart", record | self._instance)
 
     def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:
         if not self._info:
@@ -106,11 +120,18 @@ class JsonPlatformLines:
         record["metrics"] = {"durationMs": round(restore_ms, 3)}
         return [*events, _event(time_ms, "restoreReport", record)]
 
-    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:
+    def start(
+        self, time_ms: int, request_id: str, tenant_id: str = "", trace: str = ""
+    ) -> bytes | None:
         if not self._info:
             return None
-        if tenant_id:
-            record = {"requestId": request_id, "version": self._version, "tenantId": tenant_id}
+        traced = self._traced and bool(trace)
+        if tenant_id or traced:
+            record: dict[str, object] = {"requestId": request_id, "version": self._version}
+            if tenant_id:
+                record["tenantId"] = tenant_id
+            if traced:
+                record["tracing"] = _tracing(trace)
             return _event(time_ms, "start", record)
         return (
             f'{{"time":"{moment(time_ms)}","type":"platform.start","record":'
@@ -139,6 +160,7 @@ class JsonPlatformLines:
         record = _outcome(report)
         if self._traced and report.trace:
             record["tracing"] = _tracing(report.trace)
+        record["spans"] = _spans(time_ms, report)
         metrics: dict[str, object] = {"durationMs": round(report.duration_ms, 3)}
         if report.produced_bytes is not None:
             metrics["producedBytes"] = report.produced_bytes
@@ -173,6 +195,21 @@ def _outcome(report: Report) -> dict[str, object]:
     if report.error_type and report.status != "success":
         record["errorType"] = report.error_type
     return record
+
+
+def _spans(time_ms: int, report: Report) -> list[dict[str, object]]:
+    """How long until the answer began, and until all of it was there."""
+    whole = report.duration_ms
+    first = whole if report.latency_ms is None else min(report.latency_ms, whole)
+    began = time_ms - whole
+    return [
+        _span("responseLatency", began, first),
+        _span("responseDuration", began + first, whole - first),
+    ]
+
+
+def _span(name: str, start_ms: float, duration_ms: float) -> dict[str, object]:
+    return {"name": name, "start": moment(round(start_ms)), "durationMs": round(duration_ms, 3)}
 
 
 def _tracing(header: str) -> dict[str, str]:

@@ -44,7 +44,9 @@ class PlatformLines(Protocol):
 
     def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]: ...
 
-    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None: ...
+    def start(
+        self, time_ms: int, request_id: str, tenant_id: str = "", trace: str = ""
+    ) -> bytes | None: ...
 
     def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None: ...
 
@@ -64,11 +66,15 @@ class PlatformLines(Protocol):
 
 
 def platform_lines(
-    target: VersionTarget, *, runtime_version: str = "", initialization_type: str = "on-demand"
+    target: VersionTarget,
+    *,
+    runtime_version: str = "",
+    initialization_type: str = "on-demand",
+    instance_id: str = "",
 ) -> PlatformLines:
     """How this version's platform lines read; `runtime_version` as in `python:3.13.v10`."""
     if target.log_format == "JSON":
-        return JsonPlatformLines(target, runtime_version, initialization_type)
+        return JsonPlatformLines(target, runtime_version, initialization_type, instance_id)
     return TextPlatformLines(target, runtime_version)
 
 
@@ -114,7 +120,13 @@ class TextPlatformLines:
     def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:  # noqa: ARG002
         return [f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms".encode()]
 
-    def start(self, time_ms: int, request_id: str, tenant_id: str = "") -> bytes | None:  # noqa: ARG002
+    def start(
+        self,
+        time_ms: int,  # noqa: ARG002  the JSON form tells it, and the two below
+        request_id: str,
+        tenant_id: str = "",  # noqa: ARG002
+        trace: str = "",  # noqa: ARG002
+    ) -> bytes | None:
         return b"START RequestId: " + request_id.encode() + self._start_tail
 
     def timed_out(self, time_ms: int, request_id: str, timeout_s: float) -> bytes | None:

@@ -36,3 +36,5 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     """The invoke's X-Amzn-Trace-Id (`Root=…;Parent=…;Sampled=1`); shown when it is sampled."""
     produced_bytes: int | None = None
     """Size of the answer, for JSON logs."""
+    latency_ms: float | None = None
+    """Until a streamed answer began; None for one that came whole."""
