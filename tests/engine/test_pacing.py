@@ -33,6 +33,23 @@ class Want:
     def least_mb(self):
         return self.mb
 
+    def dropped(self):
+        pass
+
+
+@dataclass(eq=False)
+class Member(Want):
+    """A start of a pool: wanted while no more start than calls wait."""
+
+    pool: set = field(default_factory=set)
+    calls: list = field(default_factory=list)
+
+    def wanted(self):
+        return len(self.pool) <= len(self.calls)
+
+    def dropped(self):
+        self.pool.discard(self)
+
 
 @dataclass
 class Machine:
@@ -136,6 +153,26 @@ def test_nobody_starts_what_nobody_wants_any_more():
         found.done(running[0])
         assert await turn is False
         assert found.starting == len(running) - 1
+
+    asyncio.run(main())
+
+
+def test_one_start_too_many_drops_one_and_not_all_that_wait():
+    async def main():
+        found = pacer(Machine(load=1.0))
+        pool, calls = set(), ["call"] * (2 * FLOOR + 5)
+        wants = [Member("f", pool=pool, calls=calls) for _ in calls]
+        pool.update(wants)
+        turns = [asyncio.ensure_future(found.turn(want)) for want in wants]
+        await asyncio.sleep(0)
+        assert found.starting == 2 * FLOOR
+        calls.pop()  # an environment that has started serves two calls
+        pool.discard(wants[0])
+        calls.pop()
+        for want in wants[: 2 * FLOOR]:
+            found.done(want)
+        assert [await turn for turn in turns].count(False) == 1
+        assert len(pool) == len(calls)
 
     asyncio.run(main())
 

@@ -18,6 +18,7 @@ from lambent.engine import ageing
 from lambent.engine.faults import Fault
 from lambent.engine.owner import ON_DEMAND
 from lambent.engine.runtime import Runtime
+from lambent.engine.snapshot_link import TemplateGone
 from lambent.engine.states import Event, State, advance
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.runtimes.launch import InvalidEntrypoint
@@ -108,6 +109,24 @@ class Beginning:
     async def _launch(self, limit_s: float) -> None:
         """Start a runtime process in the sandbox; Init runs from here to `on_ready`."""
         environment, processes = self._environment, self._environment.processes
+        try:
+            runtime = await self._begin(limit_s)
+        except TemplateGone:  # it was killed while a fork was being made: once more, from another
+            environment.deadline.disarm()
+            await processes.move()
+            if environment.state is State.CLOSED:
+                await processes.leave_place()
+                return
+            runtime = await self._begin(limit_s)
+        except InvalidEntrypoint as error:  # the function's fault, so an outcome
+            environment.bad_ends.end(Fault(error.error_type, str(error)))
+            return
+        if runtime is not None:
+            self._adopt(runtime)
+
+    async def _begin(self, limit_s: float) -> Runtime | None:
+        """The process; None when it failed, which has been heard, or when Init was given up."""
+        environment, processes = self._environment, self._environment.processes
         assert processes.sandbox is not None
         processes.sandbox.limit_cpu(False)
         self.started = environment.clock.monotonic()
@@ -121,18 +140,14 @@ class Beginning:
         else:
             environment.journal.init_started()
             environment.deadline.arm(limit_s)
-        try:
-            runtime = await processes.launch(environment)
-        except InvalidEntrypoint as error:  # the function's fault, so an outcome
-            environment.bad_ends.end(Fault(error.error_type, str(error)))
-            return
-        if runtime is None:  # an extension failed, which has been heard
-            return
+        runtime = await processes.launch(environment)
+        if runtime is None:  # an extension failed
+            return None
         if processes.extensions is not extensions or environment.state is State.CLOSED:
             runtime.kill()  # too late: Init was given up meanwhile
             await runtime.close()
-            return
-        self._adopt(runtime)
+            return None
+        return runtime
 
     def _adopt(self, runtime: Runtime) -> None:
         environment = self._environment

@@ -50,6 +50,10 @@ class Candidate(Protocol):
         """What it will take at least."""
         ...
 
+    def dropped(self) -> None:
+        """It will not start: told at once, because whether the next is wanted depends on it."""
+        ...
+
 
 class Room(Protocol):
     """Whoever looks after idle environments: the keeper."""
@@ -135,7 +139,7 @@ class Pacer:
         """Nobody starts any more."""
         for queue in list(self._queues.values()):
             for turn in queue:
-                turn.answer(granted=False)
+                self._drop(turn)
         self._queues.clear()
         self.waiting = 0
         if self._timer is not None:
@@ -150,7 +154,7 @@ class Pacer:
             function, queue = next(iter(self._queues.items()))
             self._queues.move_to_end(function)
             while queue and not queue[0].candidate.wanted():
-                self._leave(queue.popleft()).answer(granted=False)
+                self._drop(self._leave(queue.popleft()))
             if queue and self._fits(queue[0].candidate):
                 turn = self._leave(queue.popleft())
                 self.starting += 1
@@ -167,6 +171,10 @@ class Pacer:
     def _leave(self, turn: _Turn) -> _Turn:
         self.waiting -= 1
         return turn
+
+    def _drop(self, turn: _Turn) -> None:
+        turn.candidate.dropped()
+        turn.answer(granted=False)
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether memory has room for it, beside what those that start now have yet to take."""
@@ -196,6 +204,6 @@ class Pacer:
         for function, queue in list(self._queues.items()):
             while queue and queue[0].since <= latest:
                 turn = self._leave(queue.popleft())
-                turn.refuse() if turn.candidate.wanted() else turn.answer(granted=False)
+                turn.refuse() if turn.candidate.wanted() else self._drop(turn)
             if not queue:
                 del self._queues[function]

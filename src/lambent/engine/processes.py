@@ -85,6 +85,18 @@ class Processes:
             self.sandbox = await self._launcher.place(self._target, template=self.template.origin)
         return self.sandbox
 
+    async def move(self) -> None:
+        """Leave the place below a template that is gone, for one below its successor."""
+        await self.leave_place()
+        await self.place()
+
+    async def leave_place(self) -> None:
+        """Give back a place in which nothing runs."""
+        sandbox, self.sandbox = self.sandbox, None
+        if sandbox is not None:
+            await sandbox.close()
+        self.leave_template()
+
     def open(self, home: Home) -> Extensions | None:
         """Let extensions register from now on. Nobody may ever; then it is a watched descriptor.
 

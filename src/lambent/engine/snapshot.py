@@ -32,8 +32,8 @@ from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
 from lambent.engine.log_pipe import LogPipe
 from lambent.engine.runtime import RUNTIME_API_PORT, LogSink, Runtime, start_process
-from lambent.engine.snapshot_link import InitFailed, SnapshotLink
-from lambent.errors import LambentError, SandboxError
+from lambent.engine.snapshot_link import InitFailed, SnapshotLink, TemplateGone
+from lambent.errors import LambentError
 from lambent.runtimes import frames
 from lambent.runtimes.frames import CHANNEL_FD
 from lambent.sandbox.namespaces import SPACES
@@ -218,7 +218,7 @@ class Template:
     async def launch(self, place: ForkingSandbox, events: LogSink, log_stream: str) -> Runtime:
         """Fork a process into an environment's place; it says READY when it may be given work."""
         if self._link is None or self._sandbox is None:
-            raise SandboxError("the template of this version is gone", code="SNAPSHOT_GONE")
+            raise TemplateGone
         launcher, loop = self._launcher, asyncio.get_running_loop()
         pipe, channel = LogPipe(events.on_message, loop), Channel(events, loop)
         endpoint = CredentialsEndpoint(

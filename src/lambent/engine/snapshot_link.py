@@ -55,13 +55,13 @@ class SnapshotLink:
     async def fork(self, kinds: Sequence[int], fds: Sequence[int]) -> Forked:
         """Fork into the namespaces of these kinds; `fds` are theirs, then the channel's, the pipe's."""
         if not self._open:
-            raise gone()
+            raise TemplateGone
         body = b"".join(kind.to_bytes(4, "big") for kind in kinds)
         answer: asyncio.Future[Forked] = self._loop.create_future()
         try:
             socket.send_fds(self._socket, [frames.encode(frames.BEAR, body)], list(fds))
         except OSError:  # gone, or so many forks under way that its queue is full
-            raise gone() from None
+            raise TemplateGone from None
         self._asked.append(answer)
         try:
             return await answer
@@ -116,7 +116,7 @@ class SnapshotLink:
         while self._asked:
             answer = self._asked.popleft()
             if not answer.done():
-                answer.set_exception(gone())
+                answer.set_exception(TemplateGone())
 
     def close(self) -> None:
         self._end()
@@ -126,8 +126,11 @@ class SnapshotLink:
         self.ready.cancel()
 
 
-def gone() -> SandboxError:
-    return SandboxError("the template of this version is gone", code="SNAPSHOT_GONE")
+class TemplateGone(SandboxError):  # noqa: N818  what has happened, not what went wrong
+    """The process to fork from has ended; another can be made."""
+
+    def __init__(self) -> None:
+        super().__init__("the template of this version is gone", code="SNAPSHOT_GONE")
 
 
 def _close_unwanted(answer: asyncio.Future[Forked]) -> None:

@@ -40,6 +40,9 @@ class Start:
     def least_mb(self) -> int:
         return self._pool.measured_mb or NEW_ENVIRONMENT_MB
 
+    def dropped(self) -> None:
+        self._pool.give_back(self._environment)
+
     async def live(self, pacer: Pacer) -> None:
         """From the queue for a turn until all that the environment held is given back."""
         environment = self._environment
@@ -50,9 +53,7 @@ class Start:
             environment.refuse(refusal)
             await environment.closed()
             return
-        if not granted:
-            self._pool.give_back(environment)
-        else:
+        if granted:
             try:
                 await environment.start()
                 await environment.initialised.wait()
