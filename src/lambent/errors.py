@@ -26,6 +26,7 @@
         ├── PolicyLengthExceeded              400
         ├── PublicPolicy                      400
         ├── ResourceInUse                     400  an event source mapping that is just changing
+        ├── InvalidCodeSignature              400  the package is not what was signed
         ├── CodeVerificationFailed            400  Enforce, and no signature that counts
         ├── CodeSigningConfigNotFound         404
         ├── CapacityProviderLimitExceeded     400
@@ -246,6 +247,12 @@ class CodeVerificationFailed(AwsError):  # noqa: N818
     """No valid signature of an allowed publisher, and the config says Enforce."""
 
     code, status = "CodeVerificationFailedException", 400
+
+
+class InvalidCodeSignature(AwsError):  # noqa: N818
+    """A package was changed after it was signed; no policy lets it through."""
+
+    code, status = "InvalidCodeSignatureException", 400
 
 
 class CodeSigningConfigNotFound(AwsError):  # noqa: N818

@@ -169,6 +169,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             settings=settings,
             clock=clock,
             clients=clients,
+            on_distrust=lambda: metrics.count("code_signing.errors"),
         )
         await control.open()
         stack.push_async_callback(control.close)

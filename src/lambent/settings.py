@@ -102,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long Pending and InProgress stay visible at least; 0 makes changes instant."""
     zipped_limit_mb: int = 50
     """How large a zip may be in a request. AWS takes 50 MB, and the rest through S3."""
+    signing_dir: Path | None = None
+    """Folder of the certificates whose signatures code signing believes, and of `revoked.txt`; None
+    means where `lambent sign profile` puts them: `$XDG_CONFIG_HOME/lambent/signing`."""
     runtime_block_policy: Literal["enforce", "warn"] = "warn"
     """Whether functions with a runtime that AWS has blocked are refused, as there, or accepted."""
 

@@ -15,8 +15,9 @@ _CONFIGURATION: Final = (
 
 DIFFERENCES: Final[dict[str, str]] = {
     "CreateCodeSigningConfig": (
-        "signatures are not verified yet: Enforce refuses all new code of a function, Warn writes "
-        "each into the server's log"
+        "signatures are those of `lambent sign`; one of AWS Signer counts as nobody's, because its "
+        "format is not public. What Warn lets through is in the server's log and counted in "
+        "`lambent_signature_validation_errors_total`"
     ),
     "CreateEventSourceMapping": (
         "SQS is read; a mapping of any other source is kept as on AWS and not polled, which the "

@@ -37,6 +37,7 @@ VERBS: Final = {
     "gateway": Entry("Manage", "Put functions behind REST APIs, HTTP APIs, load balancers."),
     "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
     "layer": Entry("Manage", "Build, publish, list, show and delete layers."),
+    "sign": Entry("Manage", "Sign packages for code signing: profiles, zips (sign show)."),
     "audit": Entry("Manage", "Show who called the API, and what came of it."),
     "iam": Entry("Manage", "Explain a policy's decision; the least policy for a function."),
     "env": Entry("Bridge", 'Print exports for other tools: eval "$(lambent env)".'),

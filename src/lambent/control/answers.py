@@ -22,6 +22,7 @@ from lambent.store.records import (
     FileSystem,
     Function,
     ImageConfig,
+    LayerUse,
     Logging,
     Version,
     Vpc,
@@ -59,6 +60,8 @@ class FunctionConfiguration(Answer, frozen=True, kw_only=True):
     last_update_status_reason_code: str | UnsetType = UNSET
     file_system_configs: list[dict[str, Any]] | UnsetType = UNSET
     layers: list[dict[str, Any]] | UnsetType = UNSET
+    signing_profile_version_arn: str | UnsetType = UNSET
+    signing_job_arn: str | UnsetType = UNSET
     package_type: str = "Zip"
     image_config_response: dict[str, Any] | UnsetType = UNSET
     architectures: list[str]
@@ -159,7 +162,9 @@ def configuration(
         tracing_config={"Mode": kept.tracing_mode},
         revision_id=version.revision_id,
         file_system_configs=[_file_system(system) for system in kept.file_systems] or UNSET,
-        layers=[{"Arn": use.arn, "CodeSize": use.size} for use in kept.layers] or UNSET,
+        layers=[_layer(use) for use in kept.layers] or UNSET,
+        signing_profile_version_arn=version.code.signing_profile_version_arn or UNSET,
+        signing_job_arn=version.code.signing_job_arn or UNSET,
         architectures=[version.code.architecture],
         ephemeral_storage={"Size": kept.ephemeral_mb},
         snap_start=_snap_start(kept, version),
@@ -211,6 +216,14 @@ def _states(function: Function, version: Version) -> dict[str, Any]:
         "last_update_status_reason_code": version.update_reason_code or UNSET,
         "runtime_version_config": {"RuntimeVersionArn": arn} if arn else UNSET,
     }
+
+
+def _layer(use: LayerUse) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Arn": use.arn, "CodeSize": use.size}
+    if use.signing_job_arn:
+        shown["SigningProfileVersionArn"] = use.signing_profile_version_arn
+        shown["SigningJobArn"] = use.signing_job_arn
+    return shown
 
 
 def _vpc(vpc: Vpc) -> dict[str, Any]:

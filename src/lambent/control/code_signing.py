@@ -2,14 +2,14 @@
 
 All ten operations (LAMBDA.md 66; AWS Lambda developer guide, "Using code signing to verify code
 integrity with Lambda"). A config that functions use cannot be deleted.
-`functions` asks `check_package` before it takes new code.
+`functions` asks `check` before it takes new code or layers.
 """
 
 from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,14 +23,17 @@ from lambent.control.paging import page
 from lambent.control.registry import Registry
 from lambent.control.requests import Request
 from lambent.control.shelf import Shelf
+from lambent.control.signatures import Signatures
 from lambent.errors import (
     CodeSigningConfigNotFound,
     CodeVerificationFailed,
+    InvalidCodeSignature,
     InvalidParameterValue,
     ResourceConflict,
     ResourceNotFound,
     UntypedResourceNotFound,
 )
+from lambent.signing.judging import Finding
 from lambent.store.records import CodeSigningConfig
 
 log = structlog.get_logger("lambent.control")
@@ -89,8 +92,18 @@ class FunctionConfig(Request, frozen=True, kw_only=True):
 class CodeSigningConfigs:
     """The configs, and which function has which."""
 
-    def __init__(self, shelf: Shelf[CodeSigningConfig], registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self,
+        shelf: Shelf[CodeSigningConfig],
+        registry: Registry,
+        signatures: Signatures,
+        clock: Clock,
+        on_distrust: Callable[[], None],
+    ) -> None:
+        """`on_distrust` is called when a package fails a check, but for integrity."""
         self.shelf = shelf
+        self._signatures = signatures
+        self._on_distrust = on_distrust
         self._registry = registry
         self._clock = clock
 
@@ -205,20 +218,47 @@ class CodeSigningConfigs:
             )
         return config
 
-    def check_package(self, scope: Scope, arn: str, function: str) -> None:
-        """For new code of a function with this config: Enforce refuses, Warn writes it down.
+    async def check(self, scope: Scope, arn: str, function: str, packages: Iterable[str]) -> None:
+        """For packages (code or layers, by digest) that a function with this config shall have.
 
-        No signature can be verified by this version, so no package counts as signed.
+        A package that is not what was signed never passes. Of the rest Enforce refuses what no
+        allowed publisher's valid signature covers, and Warn lets it through; both are counted
+        (`SignatureValidationErrors`) and written down.
         """
         if not arn:
             return
-        if self.require(scope, arn).untrusted == "Enforce":
-            raise CodeVerificationFailed(
-                "Lambda cannot deploy the function. The function or layer might be signed using a "
-                "signature that the client is not configured to accept. Check the provided "
-                f"signature for {function}."
+        config = self.require(scope, arn)
+        for sha256 in packages:
+            finding = await self._signatures.judge(sha256)
+            if finding.kind == "broken":
+                raise InvalidCodeSignature(
+                    "The code signature failed the integrity check. Check the provided signature "
+                    f"for {function}."
+                )
+            why = self._distrust(config, finding)
+            if why is None:
+                continue
+            self._on_distrust()
+            log.warning(
+                "code_signing.untrusted", function=function, config=arn, package=sha256, why=why
             )
-        log.warning("code_signing.unverified", function=function, config=arn)
+            if config.untrusted == "Enforce":
+                raise CodeVerificationFailed(
+                    "Lambda cannot deploy the function. The function or layer might be signed "
+                    "using a signature that the client is not configured to accept. Check the "
+                    f"provided signature for {function}."
+                )
+
+    def _distrust(self, config: CodeSigningConfig, finding: Finding) -> str | None:
+        """Which of AWS's checks a whole package fails."""
+        said = finding.statement
+        if finding.kind != "signed" or said is None or finding.expires_at is None:
+            return "unsigned" if said is None else "mismatch"
+        if said.profile_version_arn not in config.publishers:
+            return "mismatch"
+        if finding.expires_at.timestamp() * 1000 <= self._clock.time_ms():
+            return "expired"
+        return "revoked" if finding.revoked else None
 
     def _find(self, scope: Scope, arn: str) -> CodeSigningConfig:
         config = self.shelf.get(scope, _id(scope, arn))

@@ -43,6 +43,7 @@ from lambent.control.requests import (
     UpdateFunctionConfiguration,
 )
 from lambent.control.runtime_rules import Runtimes, check
+from lambent.control.signatures import Signatures
 from lambent.control.versions import published
 from lambent.errors import (
     CodeStorageExceeded,
@@ -68,6 +69,7 @@ class Functions:
         found_images: images.Images,
         layers: Layers,
         code_signing: CodeSigningConfigs,
+        signatures: Signatures,
         providers: CapacityProviders,
         clock: Clock,
         new_id: Callable[[], str],
@@ -80,6 +82,7 @@ class Functions:
         self._images = found_images
         self._layers = layers
         self._code_signing = code_signing
+        self._signatures = signatures
         self._providers = providers
         self._clock = clock
         self._new_id = new_id
@@ -91,13 +94,13 @@ class Functions:
         kept = self._configuration(scope, request)
         if self._registry.get(scope, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
-        if request.code.image_uri is None:
-            signing = request.code_signing_config_arn or ""
-            self._code_signing.check_package(scope, signing, name)
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
         async with self._registry.storing():
             architecture = (request.architectures or ("x86_64",))[0]
             code = await self._stored(scope, request.code, architecture)
+            await self._code_signing.check(
+                scope, request.code_signing_config_arn or "", name, _packages(kept, code)
+            )
             check_unpacked(code.unpacked, kept.layers)
 
             def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
@@ -160,7 +163,10 @@ class Functions:
         name = latest_only(scope, request.function_name, operation="UpdateFunctionConfiguration")
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
         images.check_kind(request, image=bool(present.latest.code.image_uri))
-        self._configuration(scope, request, present.latest)
+        wanted = self._configuration(scope, request, present.latest)
+        signing = present.function.code_signing_config_arn
+        if request.layers:
+            await self._code_signing.check(scope, signing, name, _packages(wanted))
         vpc_id = await self._companions.check(scope, request)
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
@@ -168,6 +174,8 @@ class Functions:
             images.check_kind(request, image=bool(bundle.latest.code.image_uri))
             kept = self._configuration(scope, request, bundle.latest)
             kept = configuration.in_vpc(kept, vpc_id)
+            if request.layers:
+                _check_signing_is(bundle, signing)
             check_unpacked(bundle.latest.code.unpacked, kept.layers)
             return self._updated(bundle, configuration=kept)
 
@@ -180,9 +188,6 @@ class Functions:
         name = latest_only(scope, request.function_name, operation="UpdateFunctionCode")
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
         _check_code_kind(request, image=bool(present.latest.code.image_uri))
-        if request.image_uri is None:
-            signing = present.function.code_signing_config_arn
-            self._code_signing.check_package(scope, signing, name)
         if present.latest.configuration.runtime is not None:
             check(
                 self._runtimes, present.latest.configuration.runtime, "update",
@@ -190,11 +195,14 @@ class Functions:
             )  # fmt: skip
         async with self._registry.storing():
             fresh = await self._stored(scope, request, "x86_64")
+            signing = present.function.code_signing_config_arn
+            await self._code_signing.check(scope, signing, name, [fresh.sha256])
 
             def rule(
                 old: Bundle | None,
             ) -> tuple[Bundle, answers.FunctionConfiguration]:
                 bundle = self._updatable(scope, name, old, request.revision_id)
+                _check_signing_is(bundle, signing)
                 wanted = request.architectures or (bundle.latest.code.architecture,)
                 code = msgspec.structs.replace(fresh, architecture=wanted[0])
                 check_unpacked(code.unpacked, bundle.latest.configuration.layers)
@@ -317,12 +325,15 @@ class Functions:
         if request.image_uri is not None:
             return await self._images.code(scope, request.image_uri, architecture)
         package = await self._code.store(scope, request)
+        signer = await self._signatures.signer(package.sha256)
         return Code(
             sha256=package.sha256,
             size=package.size,
             unpacked=package.unpacked,
             architecture=architecture,
             source_kms_key_arn=request.source_kms_key_arn or "",
+            signing_profile_version_arn=signer.profile_version_arn,
+            signing_job_arn=signer.job_arn,
         )
 
     def _location(self, code: Code, base_url: str) -> dict[str, str]:
@@ -384,6 +395,21 @@ def _check_code_kind(request: UpdateFunctionCode, *, image: bool) -> None:
     if not image and request.image_uri is not None:
         raise InvalidParameterValue(
             "Please don't provide ImageUri when updating a function with packageType Zip."
+        )
+
+
+def _packages(kept: Configuration, code: Code | None = None) -> list[str]:
+    """What is judged before a deployment: the code, and every layer."""
+    layers = [use.sha256 for use in kept.layers]
+    return layers if code is None or code.image_uri else [code.sha256, *layers]
+
+
+def _check_signing_is(bundle: Bundle, config_arn: str) -> None:
+    """Packages were judged by one config; another has been put meanwhile."""
+    if bundle.function.code_signing_config_arn != config_arn:
+        raise ResourceConflict(
+            "The operation cannot be performed at this time. An update is in progress for "
+            f"resource: {bundle.arn}"
         )
 
 

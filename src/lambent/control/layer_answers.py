@@ -16,6 +16,8 @@ class Content(Answer, frozen=True, kw_only=True):
     location: str
     code_sha256: str
     code_size: int
+    signing_profile_version_arn: str | UnsetType = UNSET
+    signing_job_arn: str | UnsetType = UNSET
 
 
 class LayerVersionListed(Answer, frozen=True, kw_only=True):
@@ -66,7 +68,13 @@ def listed(ref: LayerRef, kept: LayerVersion) -> LayerVersionListed:
 
 
 def whole(ref: LayerRef, kept: LayerVersion, location: str) -> LayerVersionAnswer:
-    content = Content(location=location, code_sha256=code_sha256(kept.sha256), code_size=kept.size)
+    content = Content(
+        location=location,
+        code_sha256=code_sha256(kept.sha256),
+        code_size=kept.size,
+        signing_profile_version_arn=kept.signing_profile_version_arn or UNSET,
+        signing_job_arn=kept.signing_job_arn or UNSET,
+    )
     return LayerVersionAnswer(**_facts(ref, kept), content=content, layer_arn=ref.arn)
 
 

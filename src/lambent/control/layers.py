@@ -33,6 +33,7 @@ from lambent.control.names import Scope
 from lambent.control.paging import page
 from lambent.control.registry import Registry
 from lambent.control.requests import FunctionCode
+from lambent.control.signatures import Signatures
 from lambent.errors import CodeStorageExceeded, InvalidParameterValue, ResourceNotFound
 from lambent.store import layers as rows
 from lambent.store.database import Database
@@ -59,6 +60,7 @@ class Layers:
         registry: Registry,
         code: CodeStore,
         links: CodeLinks,
+        signatures: Signatures,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -66,6 +68,7 @@ class Layers:
         self._registry = registry
         self._code = code
         self._links = links
+        self._signatures = signatures
         self._clock = clock
         self._new_id = new_id
         self._versions: dict[LayerRef, dict[int, LayerVersion]] = {}
@@ -97,6 +100,7 @@ class Layers:
         )
         async with self._registry.storing():
             package = await self._code.store(scope, source)
+            signer = await self._signatures.signer(package.sha256)
             if self.storage_used(scope) + package.size > TOTAL_CODE_LIMIT:
                 raise CodeStorageExceeded("Code storage limit exceeded.")
 
@@ -111,6 +115,8 @@ class Layers:
                     license_info=request.license_info,
                     runtimes=request.compatible_runtimes,
                     architectures=request.compatible_architectures,
+                    signing_profile_version_arn=signer.profile_version_arn,
+                    signing_job_arn=signer.job_arn,
                 )
 
             kept = await self._change(ref, number_it)
@@ -262,7 +268,14 @@ class Layers:
         if not _is_open(scope, found[0], kept):
             raise denied(scope, arn, "GetLayerVersion")
         assert kept is not None
-        return LayerUse(arn=arn, sha256=kept.sha256, size=kept.size, unpacked=kept.unpacked)
+        return LayerUse(
+            arn=arn,
+            sha256=kept.sha256,
+            size=kept.size,
+            unpacked=kept.unpacked,
+            signing_profile_version_arn=kept.signing_profile_version_arn,
+            signing_job_arn=kept.signing_job_arn,
+        )
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 

@@ -38,12 +38,14 @@ from lambent.control.runtime_rules import Runtimes
 from lambent.control.s3 import S3Source
 from lambent.control.scaling import FunctionScaling
 from lambent.control.shelf import Shelf
+from lambent.control.signatures import Signatures
 from lambent.control.source_lookup import SourceLookup
 from lambent.control.tags import Tagged, Tags, of_shelf
 from lambent.control.targets import Allocator, Preparer, TargetListener
 from lambent.control.versions import Versions
 from lambent.errors import ResourceNotFound, ServiceException
 from lambent.settings import Settings
+from lambent.signing.profiles import default_dir
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
 from lambent.store.records import CodeSigningConfig, EventSourceMapping
@@ -68,6 +70,7 @@ class Control:
         preparer: Preparer | None = None,
         images: ImageStore | None = None,
         url_address: Address = aws_address,
+        on_distrust: Callable[[], None] = lambda: None,
     ) -> None:
         self._artifacts = artifacts
         self.clients = clients or AwsClients(settings)
@@ -87,9 +90,14 @@ class Control:
             artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20
         )
         companions = Companions(self.clients)
-        self.layers = Layers(database, registry, code, self._links, clock, new_id)
+        signatures = Signatures(artifacts, settings.signing_dir or default_dir())
+        self.layers = Layers(database, registry, code, self._links, signatures, clock, new_id)
         self.code_signing = CodeSigningConfigs(
-            Shelf(database, "code-signing-config", CodeSigningConfig), registry, clock
+            Shelf(database, "code-signing-config", CodeSigningConfig),
+            registry,
+            signatures,
+            clock,
+            on_distrust,
         )
         self.capacity_providers = CapacityProviders(
             database, registry, clock, settings.state_delay_s
@@ -103,6 +111,7 @@ class Control:
             Images(self.clients, images),
             self.layers,
             self.code_signing,
+            signatures,
             self.capacity_providers,
             clock,
             new_id,

@@ -50,6 +50,10 @@ _GAUGES: Final = {
 """Name in `Metrics.gauge` → name on the page, help. Others appear under a name made of theirs."""
 
 _COUNTERS: Final = {
+    "code_signing.errors": (
+        "lambent_signature_validation_errors",
+        "Packages without a valid signature of an allowed publisher that were to be deployed.",
+    ),
     "events.retried": ("lambent_async_retries", "Asynchronous invokes that will be tried again."),
     "events.throttled": (
         "lambent_async_throttles",

@@ -58,8 +58,18 @@ ENTRIES: Final = (
     Entry(
         "CodeVerificationFailedException",
         "400: new code has no signature that the function's code signing config accepts.",
-        "The config says Enforce, and this version cannot verify signatures, so it takes no code.",
-        "Set `UntrustedArtifactOnDeployment` to `Warn`, or take the config from the function.",
+        "The config says Enforce, and the package or a layer is unsigned, signed by nobody that is "
+        "allowed, or its signature has ended or was revoked; `code_signing.untrusted` in the "
+        "server's log says which.",
+        "`lambent sign zip FILE PROFILE` with an allowed profile version, whose certificate stands "
+        "in the server's `signing_dir`.",
+    ),
+    Entry(
+        "InvalidCodeSignatureException",
+        "400: a package is not what was signed.",
+        "It was changed after it was signed, or its signature was not made by the key of the "
+        "profile version that it names.",
+        "Sign it again: `lambent sign zip FILE PROFILE`. `lambent sign show FILE` judges it here.",
     ),
     Entry(
         "CodeSigningConfigNotFoundException",

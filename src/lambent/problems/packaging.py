@@ -8,6 +8,19 @@ from lambent.problems.entry import Entry
 
 ENTRIES: Final = (
     Entry(
+        "SIGN_PROFILE",
+        "A signing profile cannot be made or used.",
+        "Its name is not one, or there is no key of it in the folder of profiles.",
+        "`lambent sign profile NAME`, or `--dir` where the profiles are.",
+    ),
+    Entry(
+        "SIGN_PACKAGE",
+        "A package cannot be signed as it is.",
+        "It is no zip, is signed already, has a comment or 65,534 entries, or something stands "
+        "before or behind the zip in the file.",
+        "Zip the files anew, or sign the package that was there before.",
+    ),
+    Entry(
         "TEMPLATE_MISSING",
         "There is no template to deploy.",
         "The folder has no `template.yaml`, and no flags describe a function.",

@@ -81,6 +81,10 @@ class Artifacts:
         """
         return await self._run(lambda: self._put(package))
 
+    async def inspect(self, sha256: str, work: Callable[[Path], T]) -> T:
+        """What `work`, which may block, makes of a package that is held."""
+        return await self._run(lambda: work(self.package(sha256)))
+
     def fill_tree(self, sha256: str, fill: Callable[[Path], None]) -> None:
         """A tree without a package: what `fill` puts into an empty folder, whole or not at all.
 

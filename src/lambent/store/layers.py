@@ -27,6 +27,9 @@ class LayerVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """None: never given. AWS shows a list only when one was."""
     architectures: tuple[str, ...] | None = None
     policy: Policy | None = None
+    signing_profile_version_arn: str = ""
+    """As `records.Code` has it."""
+    signing_job_arn: str = ""
 
 
 _decode = msgspec.json.Decoder(LayerVersion).decode

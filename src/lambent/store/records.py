@@ -52,6 +52,8 @@ class LayerUse(msgspec.Struct, frozen=True):
     size: int
     """Bytes of the zip."""
     unpacked: int
+    signing_profile_version_arn: str = ""
+    signing_job_arn: str = ""
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
@@ -113,6 +115,10 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     source_kms_key_arn: str = ""
     image_uri: str = ""
     """Of a container image, as it was given; empty for a zip package."""
+    signing_profile_version_arn: str = ""
+    """Of a package whose signature this server could verify when it came; shown, never believed:
+    a deployment judges the package anew."""
+    signing_job_arn: str = ""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
