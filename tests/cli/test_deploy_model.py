@@ -46,6 +46,24 @@ def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path) -> Non
     with urllib.request.urlopen(request, timeout=60) as response:
         assert json.load(response)["predictions"][0]["prediction"] == said["prediction"]
 
+    registry = f"file://{tmp_path}/registry"
+    assert (
+        served.run("model", "push", "churn-1", "--registry", registry, cwd=tmp_path).returncode == 0
+    )
+    again = [
+        "deploy",
+        "--json",
+        "--model",
+        "churn/latest",
+        "--registry",
+        registry,
+        "--name",
+        "again",
+    ]
+    done = served.run(*again, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(served.run("invoke", "again", "-d", event).stdout)["payload"] == said
+
     wrong = served.run("invoke", "churn", "-d", '{"features": {"tenure": "long"}}')
     assert wrong.returncode == 5
     assert "InvalidFeatures" in wrong.stdout + wrong.stderr
@@ -55,6 +73,12 @@ def test_a_folder_without_model_json_is_refused(served, tmp_path) -> None:
     done = served.run("deploy", "--model", ".", cwd=tmp_path)
     assert done.returncode == 1
     assert "MODEL_PACKAGE_INVALID" in done.stderr
+
+
+def test_a_model_that_lies_nowhere_is_said_so(served, tmp_path) -> None:
+    done = served.run("deploy", "--model", "churn/1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--registry" in done.stderr
 
 
 @pytest.mark.slow  # installs onnxruntime for the function

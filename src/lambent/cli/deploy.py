@@ -33,13 +33,14 @@ from lambent.delivery.template import FunctionPlan, Project
 )
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
     metavar="PACKAGE",
-    help="Serve this model package (a folder): no handler, no template; a URL comes with it.",
+    help="Serve this model: a folder, an archive, or its id in --registry. No handler, no template.",
 )
+@click.option("--registry", metavar="URI", help="Where --model is: file://, s3:// or https://.")
+@click.option("--pack", is_flag=True, help="Put a registry's model into the zip.")
 @click.pass_obj
 def command(
-    options: Options, /, functions: tuple[str, ...], model: Path | None, **flags: Any
+    options: Options, /, functions: tuple[str, ...], model: str | None, **flags: Any
 ) -> None:
     """Deploy FUNCTIONS of template.yaml (all by default), or what the flags describe."""
     with ExitStack() as held:
@@ -49,7 +50,7 @@ def command(
 def _command(
     options: Options,
     functions: tuple[str, ...],
-    model: Path | None,
+    model: str | None,
     flags: dict[str, Any],
     held: ExitStack,
 ) -> None:
@@ -58,7 +59,7 @@ def _command(
     if model is None:
         project, plans = planned(aws, functions, flags)
     else:
-        project, plans = planned_model(held, model, functions, flags)
+        project, plans = planned_model(aws, held, model, functions, flags)
     done = []
     with out.progress() as progress:
         for plan in plans:
@@ -98,9 +99,9 @@ def _put_gateways(aws: Aws, project: Project, plans: list[FunctionPlan]) -> list
     ]
 
 
-def _hints(out: Output, plan: FunctionPlan, model: Path | None) -> None:
+def _hints(out: Output, plan: FunctionPlan, model: str | None) -> None:
     """How to call it: with the project's event, or the model's own."""
-    sample = plan.folder / "event.json" if model is None else model / model_function.EVENT
+    sample = plan.folder / "event.json" if model is None else Path(model, model_function.EVENT)
     shown = "event.json" if model is None else sample
     event = f" -d @{shown}" if sample.is_file() else ""
     out.hints(f"lambent invoke {plan.name}{event}", f"lambent logs {plan.name} -f")

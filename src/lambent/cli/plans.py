@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from lambent.delivery import model_function, package, template
+from lambent.delivery import model_function, model_source, package, template
 from lambent.delivery.aws import Aws
 from lambent.delivery.problem import USAGE, Problem
 from lambent.delivery.template import Extras, FunctionPlan, Project
@@ -65,7 +65,7 @@ def planned(
 
 
 def planned_model(
-    held: ExitStack, model: Path, functions: tuple[str, ...], flags: dict[str, Any]
+    aws: Aws, held: ExitStack, model: str, functions: tuple[str, ...], flags: dict[str, Any]
 ) -> tuple[Project, list[FunctionPlan]]:
     """The plan that serves a model package; its folder stays for as long as `held` is open."""
     refused = [name for name in ("file", "source", "handler") if flags[name]]
@@ -79,8 +79,12 @@ def planned_model(
         )
     from lambent.cli.init import newest_runtime
 
-    folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lambent-model-")))
-    plan = model_function.plan(model, folder, flags["runtime"] or newest_runtime())
+    scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lambent-model-")))
+    source = model_source.resolve(
+        model, flags["registry"], scratch, pack=flags["pack"], endpoint_url=aws.endpoint_url
+    )
+    runtime = flags["runtime"] or newest_runtime()
+    plan = model_function.plan(source, scratch / "function", runtime)
     return Project((plan,)), [_with_flags(plan, flags)]
 
 

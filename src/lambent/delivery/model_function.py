@@ -18,12 +18,15 @@ from typing import Any, Final
 import msgspec
 
 from lambent.delivery.aws import Aws
+from lambent.delivery.model_source import Source
 from lambent.delivery.problem import Problem
 from lambent.delivery.template import FunctionPlan
 
 SERVER: Final = "lambent_inference"
 HANDLER: Final = "lambent_inference.handler.handler"
 EVENT: Final = "warm_up.json"
+SAMPLE_TAG: Final = "lambent:sample-event"
+"""A snapshot is tried with the event that this tag names."""
 MEMORY_MB: Final = 1769  # AWS gives a whole core from here on
 TIMEOUT_S: Final = 60
 NATIVE: Final = ("scikit-learn", "skops", "joblib", "pandas")
@@ -35,20 +38,23 @@ OPEN: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 BOOSTERS: Final = {"xgboost": "xgboost-cpu", "lightgbm": "lightgbm"}
 
 
-def plan(package: Path, folder: Path, runtime: str) -> FunctionPlan:
+def plan(source: Source, folder: Path, runtime: str) -> FunctionPlan:
     """Fill `folder` and say how it is deployed; the name is the model's id."""
+    package = source.folder
     facts = _manifest(package)
-    shutil.copytree(
-        _server(), folder / SERVER, ignore=shutil.ignore_patterns("__pycache__", "tool")
-    )
-    shutil.copytree(package, folder / "model", ignore=shutil.ignore_patterns(".*"))
+    copy_server(folder)
+    if source.registry is None:
+        shutil.copytree(package, folder / "model", ignore=shutil.ignore_patterns(".*"))
+    elif (package / EVENT).is_file():
+        (folder / "model").mkdir()
+        shutil.copyfile(package / EVENT, folder / "model" / EVENT)
     native = not str(facts.get("model", "")).endswith(".onnx") and facts["task"] == "tabular"
-    wanted = [*_required(), *(_native(package) if native else ())]
+    wanted = [*required(), *(_native(package) if native else ())]
     if facts.get("tokenizer"):
         wanted.append("tokenizers")
     (folder / "requirements.txt").write_text("\n".join(wanted) + "\n")
     environment = {
-        "MODEL_REGISTRY": "file:///var/task/model",
+        "MODEL_REGISTRY": source.registry or "file:///var/task/model",
         "PINNED_MODELS": f"{facts['id']}/{facts['version']}",
     }
     if re.search(r"\.(joblib|pkl|pickle)$", str(facts.get("model", ""))):
@@ -63,8 +69,16 @@ def plan(package: Path, folder: Path, runtime: str) -> FunctionPlan:
         timeout_s=TIMEOUT_S,
         description=f"{facts['id']}/{facts['version']}, {facts['task']}",
         environment=environment,
+        policies=source.policies,
+        tags={SAMPLE_TAG: f"model/{EVENT}"} if (package / EVENT).is_file() else {},
         snap_start=True,
     )
+
+
+def copy_server(folder: Path) -> None:
+    """The server's own sources, without the tool for packages."""
+    left_out = shutil.ignore_patterns("__pycache__", "tool")
+    shutil.copytree(_server(), folder / SERVER, ignore=left_out)
 
 
 class _Named(msgspec.Struct):
@@ -102,7 +116,7 @@ def _server() -> Path:
     return Path(spec.origin).parent
 
 
-def _required() -> list[str]:
+def required() -> list[str]:
     """What the server needs without its extras."""
     wanted = metadata.requires("lambent-inference") or ()
     return [one for one in wanted if "extra ==" not in one]

@@ -196,3 +196,30 @@ def test_what_nobody_can_take(tool, tmp_path):
     source.mkdir()
     (source / "model.pt").write_bytes(b"torch")
     tool("import", source, tmp_path / "made", "--id", "x", fails="MODEL_FORMAT_UNKNOWN")
+
+
+@pytest.fixture
+def pushed(tool, folder, tmp_path):
+    registry = f"file://{tmp_path}/registry"
+    what = ["--id", "sum", "--version", "1", "--task", "tabular", "--family", "onnx"]
+    tool("push", folder, registry, *what)
+    return registry
+
+
+def test_fetch_brings_a_package_whole(tool, pushed, tmp_path):
+    done = tool("fetch", pushed, tmp_path / "got", "--model", "sum/latest")
+    assert done["model"] == "sum/1"
+    assert (tmp_path / "got/linear.onnx").read_bytes() == linear()
+    with tarfile.open(tmp_path / "sum.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "got", "sum")
+    assert tool("fetch", tmp_path / "sum.tar.gz", tmp_path / "again")["model"] == "sum/1"
+    assert json.loads((tmp_path / "again/model.json").read_text())["id"] == "sum"
+
+
+def test_fetch_of_what_is_not_there_or_not_whole(tool, pushed, tmp_path):
+    tool("fetch", pushed, tmp_path / "got", "--model", "sum/2", fails="MODEL_NOT_FOUND")
+    tool("fetch", pushed, tmp_path / "got", fails="MODEL_NOT_FOUND")
+    tool("fetch", "ftp://x", tmp_path / "got", "--model", "a", fails="MODEL_REGISTRY_UNSUITABLE")
+    tool("fetch", tmp_path / "no.tar.gz", tmp_path / "got", fails="MODEL_NOT_FOUND")
+    (tmp_path / "registry/sum/1/linear.onnx").write_bytes(b"something else")
+    tool("fetch", pushed, tmp_path / "got", "--model", "sum/1", fails="MODEL_PACKAGE_INVALID")

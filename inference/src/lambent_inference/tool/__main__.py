@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent_inference.errors import InferenceError
-from lambent_inference.tool import importing, listing, pushing
+from lambent_inference.tool import fetching, importing, listing, pushing
 from lambent_inference.tool.failure import Failure
 
 
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("registry")
         verb.add_argument("model")
         verb.set_defaults(run=lambda asked, call=call: call(asked.registry, asked.model))
+    fetch = verbs.add_parser("fetch")
+    fetch.add_argument("source")
+    fetch.add_argument("into", type=Path)
+    fetch.add_argument("--model")
+    fetch.set_defaults(run=lambda asked: fetching.fetch(asked.source, asked.model, asked.into))
     take = verbs.add_parser("import")
     take.add_argument("source", type=Path)
     take.add_argument("into", type=Path)

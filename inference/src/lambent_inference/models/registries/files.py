@@ -120,12 +120,12 @@ class Archive:
     def find(self, model_id: str, api_key: str | None) -> Found | None:
         del api_key
         key = self._key()
-        with self._held(key) as held:
+        with self.held(key) as held:
             manifest = held.manifest
         if not named(manifest, model_id):
             return None
         return Found(
-            manifest.model_id, lambda: self._held(key), forget=lambda: self._cache.drop(key)
+            manifest.model_id, lambda: self.held(key), forget=lambda: self._cache.drop(key)
         )
 
     def _key(self) -> str:
@@ -136,12 +136,14 @@ class Archive:
         return f"{self.uri}#{state.st_size}#{state.st_mtime_ns}"
 
     @contextlib.contextmanager
-    def _held(self, key: str) -> Iterator[Package]:
+    def held(self, key: str | None = None) -> Iterator[Package]:
+        """The package, under whichever name."""
+
         def fill(folder: Path) -> None:
             for old in folder.rglob("*"):
                 if old.is_file():
                     old.unlink()  # from an attempt that was cut short
             archives.unpack(self.path, folder)
 
-        with self._cache.held(key, fill) as found:
+        with self._cache.held(key or self._key(), fill) as found:
             yield found

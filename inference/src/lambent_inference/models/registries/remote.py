@@ -213,17 +213,18 @@ class RemoteArchive:
 
     def find(self, model_id: str, api_key: str | None) -> Found | None:
         del api_key
-        with self._held() as held:
+        with self.held() as held:
             manifest, size = held.manifest, held.size_bytes
         if not named(manifest, model_id):
             return None
-        return Found(manifest.model_id, self._held, size, lambda: self._cache.drop(self._key()))
+        return Found(manifest.model_id, self.held, size, lambda: self._cache.drop(self._key()))
 
     def _key(self) -> str:
         return f"{self.uri}#{self._pinned or ''}"
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[Package]:
+    def held(self) -> Iterator[Package]:
+        """The package, under whichever name."""
         with self._cache.held(self._key(), self._fill) as found:
             yield found
 
