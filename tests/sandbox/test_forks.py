@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -41,6 +42,8 @@ def _check(facts: dict) -> None:
     assert facts["Seccomp_filters"] == "2"
     assert facts["uid"] == 993
     assert facts["pids"] == [1, 2]
+    # Not even where both are the same user's, and even without what the filter refuses.
+    assert facts["pid 1"] == [errno.EACCES] * 4
     assert facts["found"] == {"threads": [], "connections": []}
 
 

@@ -3,7 +3,8 @@
 `build_base` runs once in the spawner's own mount namespace: a small tmpfs with a generated `/etc`,
 a minimal `/dev` and the host's `/usr` and libraries, all read-only. `open_trees` takes one
 environment's folders as detached mounts, in the spawner, whose rights decide what may be opened;
-`enter` runs in the environment's pid 1, attaches them and makes this the only root there is.
+`enter` runs in the environment's pid 1, attaches them and makes this the only root there is. Forks
+of one template have all in common but /proc and /tmp: `prepare_places` runs once in their `nest`.
 What is not named here does not exist inside: no `/dev/shm`, no `/sys`, no `/home` but an empty one.
 """
 
@@ -48,10 +49,10 @@ HIDDEN_IN_PROC: Final = (
 READ_ONLY_IN_PROC: Final = ("bus", "fs", "irq", "sys")
 ROOT: Final = "/"
 """Target of an image's root, which takes the place of the base."""
-KEPT_OVER_AN_IMAGE: Final = (
-    "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "mnt", "proc", "tmp",
-)  # fmt: skip
-"""What an image's root shows of ours; `images.rootfs` has made the places."""
+KEPT_OVER_AN_IMAGE: Final = ("dev", "etc/hosts", "etc/hostname", "etc/resolv.conf", "mnt")
+"""What an image's root shows of ours, beside `OWN`; `images.rootfs` has made the places."""
+OWN: Final = ("proc", "tmp")
+"""What no two environments share."""
 RUNTIME: Final = "var/runtime"
 """Target of our runtime, where an image's handler is served by it."""
 LOCKED: Final = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
@@ -220,6 +221,48 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
     kernel.move_mount(root, ".")
     os.fchdir(root)
     os.close(root)
+    image = _attach(trees)
+    if tmp_mb:
+        kernel.mount(*tmpfs(tmp_mb))
+    for mount in proc_mounts("srv"):
+        kernel.mount(*mount)
+    if image is not None:
+        _stand_on(image, (*_kept(trees), *OWN))
+    kernel.pivot_root(".", ".")
+    kernel.unmount(".")
+    os.chdir("/")
+
+
+EMPTY: Final = "/empty"
+"""An empty folder that only the steps of a place see."""
+
+
+def prepare_places(trees: list[Tree]) -> None:
+    """The root of all forks of a template, as the working folder, in a mount namespace of one's own.
+
+    A place is made in a copy of this namespace. Nothing else is in it but a /proc of the template's
+    pid namespace: the kernel mounts another only where one is visible. A place leaves it behind.
+    """
+    root = kernel.open_tree(".")
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", "srv", "tmpfs", flags, "mode=755,size=16k")
+    os.chdir("srv")
+    for name in ("proc", "root", EMPTY[1:]):
+        os.mkdir(name, 0o755)
+    kernel.mount("proc", "proc", "proc", flags | kernel.MS_NOEXEC)
+    kernel.move_mount(root, "root")
+    os.close(root)
+    kernel.pivot_root(".", ".")
+    kernel.unmount(".")
+    kernel.mount(None, "/", None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY)
+    os.chdir("/root")
+    image = _attach(trees)
+    if image is not None:
+        _stand_on(image, _kept(trees))
+
+
+def _attach(trees: list[Tree]) -> int | None:
+    """Put the folders where they belong; an image's root is returned."""
     shared = [tree.target for tree in trees if tree.target.startswith("mnt/")]
     if shared:
         _make_mount_points(shared)
@@ -228,22 +271,18 @@ def enter(trees: list[Tree], *, tmp_mb: int) -> None:
         if tree.fd != image:
             kernel.move_mount(tree.fd, tree.target)
             os.close(tree.fd)
-    if tmp_mb:
-        kernel.mount(
-            "tmpfs", "tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV,
-            f"size={tmp_mb}m,mode=700,uid={UID},gid={GID}",
-        )  # fmt: skip
-    _fresh_proc()
-    if image is not None:
-        _stand_on(image, [tree.target for tree in trees if tree.target == RUNTIME])
-    kernel.pivot_root(".", ".")
-    kernel.unmount(".")
-    os.chdir("/")
+    return image
 
 
-def _stand_on(image: int, shown: list[str]) -> None:
+def _kept(trees: list[Tree]) -> tuple[str, ...]:
+    """What an image's root shows of what stands, but for `OWN`."""
+    shown = [tree.target for tree in trees if tree.target == RUNTIME]
+    return (*KEPT_OVER_AN_IMAGE, *shown)
+
+
+def _stand_on(image: int, names: tuple[str, ...]) -> None:
     """Lay an image's root over the base, and what the base has made for this environment over that."""
-    kept = [(kernel.open_tree(name), name) for name in (*KEPT_OVER_AN_IMAGE, *shown)]
+    kept = [(kernel.open_tree(name), name) for name in names]
     kernel.move_mount(image, ".")
     os.fchdir(image)
     os.close(image)
@@ -261,18 +300,34 @@ def _make_mount_points(targets: list[str]) -> None:
     kernel.mount(None, "mnt", None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY)
 
 
-def _fresh_proc() -> None:
-    """This pid namespace's own /proc, without what tells about or changes the machine."""
+Mount = tuple[str | None, str, str | None, int, str]
+"""What mount(2) takes: source, target, file system, flags, options."""
+
+
+def tmpfs(size_mb: int) -> Mount:
+    """A /tmp in memory, the function's."""
+    options = f"size={size_mb}m,mode=700,uid={UID},gid={GID}"
+    return "tmpfs", "tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options
+
+
+def proc_mounts(empty: str) -> list[Mount]:
+    """This pid namespace's own /proc, without what tells about or changes the machine.
+
+    `empty`: an empty folder to show in the place of others.
+    """
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("proc", "proc", "proc", flags)
-    for source, path in _hidden:
-        kernel.mount(source, path, None, kernel.MS_BIND)
+    read_only = flags | kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY
+    mounts: list[Mount] = [("proc", "proc", "proc", flags, "")]
+    for is_folder, path in _hidden:
+        mounts.append((empty if is_folder else "dev/null", path, None, kernel.MS_BIND, ""))
     for path in _read_only:
-        kernel.mount(path, path, None, kernel.MS_BIND)
-        kernel.mount(None, path, None, flags | kernel.MS_BIND | kernel.MS_REMOUNT | 1)
+        mounts.append((path, path, None, kernel.MS_BIND, ""))
+        mounts.append((None, path, None, read_only, ""))
+    return mounts
 
 
-_hidden: list[tuple[str, str]] = []
+_hidden: list[tuple[bool, str]] = []
+"""Whether it is a folder, and where."""
 _read_only: list[str] = []
 
 
@@ -280,9 +335,9 @@ def survey_proc() -> None:
     """Which of the names in /proc this kernel has; once, in the spawner, where /proc is the host's."""
     for name in HIDDEN_IN_PROC:
         if os.path.isdir(f"/proc/{name}"):
-            _hidden.append(("srv", f"proc/{name}"))
+            _hidden.append((True, f"proc/{name}"))
         elif os.path.exists(f"/proc/{name}"):
-            _hidden.append(("dev/null", f"proc/{name}"))
+            _hidden.append((False, f"proc/{name}"))
     _read_only.extend(
         f"proc/{name}" for name in READ_ONLY_IN_PROC if os.path.isdir(f"/proc/{name}")
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from lambent.sandbox.cgroups import Cgroups
 from lambent.sandbox.instance import Instance
 from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.namespace_sandbox import NamespaceSandbox
+from lambent.sandbox.nest_link import NestLink
 from lambent.sandbox.network import Network
 from lambent.sandbox.request import create_fields
 from lambent.sandbox.resolver import resolv_conf
@@ -136,6 +136,7 @@ class NamespaceHost:
         if spec.id in self._sandboxes:
             raise SandboxError(f"environment {spec.id} exists already", code="SANDBOX_EXISTS")
         link = await self._living_link()
+        nest = None if spec.template is None else await self._nest(spec, link)
         loop = asyncio.get_running_loop()
         pair = self._pair_of(spec.owner)
         # Taken in a thread that goes on if we are cancelled; then `close` gives it back.
@@ -151,11 +152,22 @@ class NamespaceHost:
             self._give_back(sandbox.group, disk)
 
         ids = self._function_ids(pair) if self._ids is not None else None
-        sandbox = NamespaceSandbox(spec.id, link, ours, group, ids, release)
+        sandbox = NamespaceSandbox(spec.id, ours, group, ids, release)
         self._sandboxes[spec.id] = sandbox
         try:
             with theirs:
-                await self._make(sandbox, link, spec, pair, theirs, disk)
+                disk_fds = [] if disk is None else [disk.mount_fd]
+                if nest is not None:
+                    sandbox.first = await nest.place([theirs.fileno(), *disk_fds])
+                else:
+                    spec = await self._with_one_layer(spec, link)
+                    fields = create_fields(spec, pair, has_disk=disk is not None)
+                    fds = [theirs.fileno(), *disk_fds]
+                    sandbox.first = link.pid1(await link.create(fields, fds))
+                # With a copy of ours open, the end of a pid 1 that has not said anything would go
+                # unseen.
+                theirs.close()
+                await self._settle(sandbox, spec)
         except BaseException:
             sandbox.ready.cancel()
             await sandbox.close()
@@ -169,7 +181,7 @@ class NamespaceHost:
             group = self._cgroups.create(
                 spec.id,
                 spec.memory_mb,
-                spec.pids_max + 1,  # pid 1 is ours
+                spec.pids_max + (spec.template is None),  # pid 1 is ours
                 tmpfs_mb=0 if disk else spec.ephemeral_mb,
                 reserved_mb=spec.reserved_mb,
                 shared_mb=spec.template.shared_mb if spec.template else 0,
@@ -182,42 +194,69 @@ class NamespaceHost:
             raise
         return group, disk
 
-    async def _make(
-        self,
-        sandbox: NamespaceSandbox,
-        link: SpawnerLink,
-        spec: SandboxSpec,
-        pair: int,
-        control: socket.socket,
-        disk: TmpDisk | None,
-    ) -> None:
+    async def _nest(self, spec: SandboxSpec, link: SpawnerLink) -> NestLink:
+        """What makes the places below a template; started with the first one."""
+        assert spec.template is not None
+        home = spec.template.sandbox
+        assert isinstance(home, NamespaceSandbox)
+        made = home.nest
+        if made is None or (made.done() and not _usable(made)):
+            made = home.nest = asyncio.get_running_loop().create_task(
+                self._open_nest(spec, link, home.spaces[:2])
+            )
+        return await asyncio.shield(made)
+
+    async def _open_nest(self, spec: SandboxSpec, link: SpawnerLink, spaces: list[int]) -> NestLink:
+        spec = await self._with_one_layer(spec, link)
+        fields = create_fields(spec, self._pair_of(spec.owner), has_disk=False, nest=True)
+        ours, theirs = Messenger.pair()
+        nest = NestLink(ours)
+        try:
+            with theirs:
+                nest.pid = pid = await link.create(fields, [theirs.fileno(), *spaces])
+                link.gone(pid).add_done_callback(lambda _: link.forget(pid))
+            await nest.up
+        except BaseException:
+            nest.close()
+            raise
+        return nest
+
+    async def _with_one_layer(self, spec: SandboxSpec, link: SpawnerLink) -> SandboxSpec:
+        """Where the kernel does not merge layers, we do."""
+        if len(spec.layer_dirs) < 2 or link.overlays:
+            return spec
+        folder = self._instance.run_dir / "layers"
         loop = asyncio.get_running_loop()
-        if len(spec.layer_dirs) > 1 and not link.overlays:
-            folder = self._instance.run_dir / "layers"
-            opt = await loop.run_in_executor(self._threads, layers.merged, spec.layer_dirs, folder)
-            spec = replace(spec, layer_dirs=(opt,))
-        fds = [control.fileno()] + ([disk.mount_fd] if disk else [])
-        if spec.template is not None:
-            assert isinstance(spec.template.sandbox, NamespaceSandbox)
-            fds += spec.template.sandbox.spaces[:2]
-        fields = create_fields(spec, pair, has_disk=disk is not None)
-        sandbox.pid1 = await link.create(fields, fds)
-        # With a copy of ours open, the end of a pid 1 that has not said anything would go unseen.
-        control.close()
-        enlisting = loop.run_in_executor(self._threads, self._enlist, sandbox, spec.egress)
-        # Both: if pid 1 failed it says why, which the other's failure would hide.
-        listeners, enlisted = await asyncio.gather(sandbox.ready, enlisting, return_exceptions=True)
-        if isinstance(listeners, BaseException):
-            raise listeners
+        opt = await loop.run_in_executor(self._threads, layers.merged, spec.layer_dirs, folder)
+        return replace(spec, layer_dirs=(opt,))
+
+    async def _settle(self, sandbox: NamespaceSandbox, spec: SandboxSpec) -> None:
+        """Wait until pid 1 has built its place, and meanwhile put it under its limits."""
+        nat = spec.egress == "nat" and self._network.available
+        listeners: list[int] | BaseException
+        enlisted: BaseException | None = None
+        if spec.template is None or nat:
+            enlisting = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._enlist, sandbox, spec.template is None, nat
+            )
+            # Both: if pid 1 failed it says why, which the other's failure would hide.
+            listeners, enlisted = await asyncio.gather(
+                sandbox.ready, enlisting, return_exceptions=True
+            )
+            if isinstance(listeners, BaseException):
+                raise listeners
+        else:
+            listeners = await sandbox.ready
         sandbox.take_listeners(spec.ports, listeners)
         if isinstance(enlisted, BaseException):
             raise enlisted
 
-    def _enlist(self, sandbox: NamespaceSandbox, egress: Egress) -> None:
-        """In a thread, while pid 1 builds its place: put it under its limits, connect it."""
+    def _enlist(self, sandbox: NamespaceSandbox, limited: bool, nat: bool) -> None:  # noqa: FBT001
+        """In a thread: pid 1 of a fork's place starts nothing, so it needs no limits."""
         try:
-            sandbox.group.add(sandbox.pid1)
-            if egress == "nat" and self._network.available:
+            if limited:
+                sandbox.group.add(sandbox.pid1)
+            if nat:
                 self._network.attach(sandbox.id, sandbox.pid1)
         except ProcessLookupError:
             pass  # it failed; `ready` says why
@@ -250,3 +289,7 @@ class NamespaceHost:
         self._disks.close()
         self._cgroups.close()
         self._instance.unlock()
+
+
+def _usable(made: asyncio.Task[NestLink]) -> bool:
+    return not made.cancelled() and made.exception() is None and made.result().alive

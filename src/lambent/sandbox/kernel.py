@@ -56,8 +56,8 @@ ATTR_NODEV: Final = 4
 
 _AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000
-_AT_RECURSIVE: Final = 0x8000
-_OPEN_TREE_CLONE: Final = 1
+AT_RECURSIVE: Final = 0x8000
+OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 
 PR_SET_PDEATHSIG: Final = 1
@@ -108,7 +108,7 @@ def pivot_root(new: str, old: str) -> None:
 
 def open_tree(path: str) -> int:
     """A detached copy of the mounts at `path`, as a descriptor; closing it undoes it."""
-    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_RECURSIVE
     return _call("open_tree", f"open_tree {path}", _AT_FDCWD, _path(path), flags)
 
 
@@ -121,7 +121,7 @@ def move_mount(tree: int, target: str) -> None:
 def restrict_mount(tree: int, path: str, attributes: int) -> None:
     """Add attributes (read-only, nosuid, nodev) to every mount below; `tree` alone if no path."""
     wanted = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
-    flags = _AT_RECURSIVE | (0 if path else _AT_EMPTY_PATH)
+    flags = AT_RECURSIVE | (0 if path else _AT_EMPTY_PATH)
     _call("mount_setattr", f"mount_setattr {path or tree}", tree, _path(path), flags,
           ctypes.byref(wanted), ctypes.sizeof(wanted))  # fmt: skip
 

@@ -37,8 +37,6 @@ class Plan(NamedTuple):
     trees: list[filesystem.Tree]
     template: bool = False
     """Its process will be forked into other places."""
-    fork: bool = False
-    """It is such a place: what runs here is forked from a template."""
 
 
 def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
@@ -60,7 +58,7 @@ def run(control: _socket.socket, go: int, plan: Plan) -> NoReturn:
         step = "build the root"
         filesystem.enter(plan.trees, tmp_mb=plan.tmp_mb)
         step = "drop privileges"
-        spaces = namespaces.own(network=plan.own_network) if plan.template or plan.fork else []
+        spaces = namespaces.own(network=plan.own_network) if plan.template else []
         keep_nothing({control.fileno(), *spaces, *(sock.fileno() for sock in listeners)})
         signals = kernel.signalfd((SIGCHLD,))
         _drop(privileged=plan.privileged, template=plan.template)

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from lambent.errors import SandboxError
 from lambent.sandbox import forks, wire
@@ -23,10 +23,25 @@ from lambent.sandbox.addresses import Addresses
 from lambent.sandbox.cgroup import Cgroup
 from lambent.sandbox.forks import Forks
 from lambent.sandbox.messenger import Messenger
-from lambent.sandbox.spawner_link import END_S, SpawnerLink, refusal
+from lambent.sandbox.nest_link import NestLink, failed_step
+from lambent.sandbox.spawner_link import END_S, refusal
 from lambent.sandbox.spec import Exit, ProcessSpec, Sandbox
 
 KILLED_BY_KERNEL: Final = 9
+
+
+class Pid1(Protocol):
+    """The first process of a place, seen from the host; with it all that is there ends."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def gone(self) -> asyncio.Future[None]: ...
+
+    def end(self) -> None: ...
+
+    def forget(self) -> None: ...
 
 
 class NamespaceProcess:
@@ -66,7 +81,6 @@ class NamespaceSandbox:
     def __init__(
         self,
         sandbox_id: str,
-        link: SpawnerLink,
         control: socket.socket,
         group: Cgroup,
         function_ids: tuple[int, int] | None,
@@ -78,7 +92,6 @@ class NamespaceSandbox:
         the last process is gone.
         """
         self._id = sandbox_id
-        self._link = link
         self.group = group
         self._function_ids = function_ids
         self._release = release
@@ -95,7 +108,9 @@ class NamespaceSandbox:
         self._adopted: set[NamespaceProcess] = set()
         self._oom_seen = 0
         self._closing: asyncio.Task[None] | None = None
-        self.pid1 = 0
+        self.first: Pid1 | None = None
+        self.nest: asyncio.Task[NestLink] | None = None
+        """A template's: what makes the places of its forks."""
         self.ready: asyncio.Future[list[int]] = self._loop.create_future()
         """The descriptors of the listeners, once the place stands."""
         self._messenger = Messenger(control, self._on_message, self._on_gone)
@@ -107,6 +122,11 @@ class NamespaceSandbox:
     @property
     def listeners(self) -> Mapping[int, socket.socket]:
         return self._listeners
+
+    @property
+    def pid1(self) -> int:
+        """On the host; 0 as long as there is none."""
+        return 0 if self.first is None else self.first.pid
 
     @property
     def alive(self) -> bool:
@@ -163,10 +183,9 @@ class NamespaceSandbox:
         return process
 
     def _enlist(self, host_pid: int) -> None:
+        """The OOM killer prefers it already: its template was offered to it."""
         with suppress(ProcessLookupError):  # its end is told to whoever waits for it
             self.group.add(host_pid)
-        if self._function_ids is not None:
-            _offer_to_the_oom_killer(host_pid)
 
     def watch(self, pid: int, place: NamespaceSandbox, process: NamespaceProcess) -> None:
         """Hand on the end of a process here that lives in another place."""
@@ -232,11 +251,15 @@ class NamespaceSandbox:
 
     async def _close(self) -> None:
         self._let_it_end()
-        if self.pid1:
-            self._link.end(self.pid1)
+        if self.nest is not None:
+            self.nest.cancel()
+            with suppress(asyncio.CancelledError, SandboxError):
+                (await self.nest).close()
+        if self.first is not None:
+            self.first.end()
             async with asyncio.timeout(END_S):
-                await asyncio.shield(self._link.gone(self.pid1))
-            self._link.forget(self.pid1)
+                await asyncio.shield(self.first.gone)
+            self.first.forget()
         if self._messenger.open:
             self._messenger.close()
             self._on_gone()
@@ -278,6 +301,8 @@ class NamespaceSandbox:
         elif message.kind == wire.FAILED:
             code, text = message.fields
             self.ready.set_exception(refusal(int(code), text.decode(errors="replace")))
+        elif message.kind == wire.STEP_FAILED:
+            self.ready.set_exception(failed_step(message.fields[0]))
 
     def _opened(self, message: wire.Message) -> None:
         waiting = self._opens.pop(message.fields[0], None)

@@ -116,11 +116,15 @@ def _mapped(name: str) -> int:
 
 def write_maps(pid: int | str, ids: Ids, *, by_root: bool) -> None:
     """Name the ids of a new user namespace; called from outside it (or by `self` for itself)."""
-    if not by_root:
-        # The kernel wants the right to change groups given up before an unprivileged gid map.
-        _write(f"/proc/{pid}/setgroups", b"deny")
-    _write(f"/proc/{pid}/uid_map", ids.uid_map)
-    _write(f"/proc/{pid}/gid_map", ids.gid_map)
+    for name, content in map_files(ids, by_root=by_root):
+        write(f"/proc/{pid}/{name}", content)
+
+
+def map_files(ids: Ids, *, by_root: bool) -> list[tuple[str, bytes]]:
+    """What is to be written where, in this order, below /proc/PID."""
+    maps = [("uid_map", ids.uid_map), ("gid_map", ids.gid_map)]
+    # The kernel wants the right to change groups given up before an unprivileged gid map.
+    return maps if by_root else [("setgroups", b"deny"), *maps]
 
 
 def become(uid: int, gid: int, *, by_root: bool) -> None:
@@ -130,17 +134,25 @@ def become(uid: int, gid: int, *, by_root: bool) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def loopback_request() -> bytes:
+    """What SIOCSIFFLAGS takes."""
+    return struct.pack("16sH14x", b"lo", IFF_UP)
+
+
 def loopback_up() -> None:
     import fcntl  # a C module of a few pages; only sandboxes with a network of their own need it
 
     sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     try:
-        fcntl.ioctl(sock.fileno(), SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+        fcntl.ioctl(sock.fileno(), SIOCSIFFLAGS, loopback_request())
     finally:
         sock.close()
 
 
-def listen(port: int, backlog: int = 128) -> _socket.socket:
+BACKLOG: Final = 128
+
+
+def listen(port: int, backlog: int = BACKLOG) -> _socket.socket:
     sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
@@ -181,7 +193,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _write(path: str, content: bytes) -> None:
+def write(path: str, content: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, content)

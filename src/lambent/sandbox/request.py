@@ -15,10 +15,13 @@ OPEN_FILES: Final = 1024
 """AWS: file descriptors of an execution environment."""
 
 
-def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes | int]:
+def create_fields(
+    spec: SandboxSpec, pair: int, *, has_disk: bool, nest: bool = False
+) -> list[bytes | int]:
     """The fields of CREATE after its number. Its descriptors: the control socket, then the disk.
 
-    `pair`: the first of the two host ids of its owner; ignored without root.
+    `pair`: the first of the two host ids of its owner; ignored without root. `nest`: not for one
+    sandbox, but for the places of a template's forks, and its user and pid namespaces come last.
     """
     folders = [(spec.task_dir, "var/task")]
     if spec.root_dir is not None:
@@ -43,7 +46,7 @@ def create_fields(spec: SandboxSpec, pair: int, *, has_disk: bool) -> list[bytes
             for mount in spec.mounts
             for part in (os.fsencode(mount.source), os.fsencode(mount.name))
         ),
-        wire.FORK if spec.template else wire.TEMPLATE if spec.forkable else wire.PLAIN,
+        wire.NEST if nest else wire.TEMPLATE if spec.forkable else wire.PLAIN,
     ]
 
 

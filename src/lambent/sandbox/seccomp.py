@@ -10,6 +10,7 @@ seccomp(2), Documentation/userspace-api/seccomp_filter.rst.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 from lambent.sandbox.kernel import MACHINE
@@ -194,6 +195,21 @@ def seal(machine: str = MACHINE) -> bytes:
         (_LOAD, 0, 0, 0),
         (_JUMP_EQUAL, 0, 1, NUMBERS["setns"][column]),
         _errno(EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    return b"".join(struct.pack("<HBBI", *step) for step in steps)
+
+
+def only(numbers: Iterable[int], machine: str = "x86_64") -> bytes:
+    """A filter that lets nothing through but these calls; whatever else is called kills."""
+    allowed = sorted(numbers)
+    steps: list[Step] = [
+        (_LOAD, 0, 0, 4),
+        (_JUMP_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, 0),
+        *((_JUMP_EQUAL, len(allowed) - at, 0, number) for at, number in enumerate(allowed)),
+        (_RETURN, 0, 0, _KILL),
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("<HBBI", *step) for step in steps)

@@ -15,7 +15,7 @@ import select
 import sys
 from typing import Final, NoReturn
 
-from lambent.sandbox import filesystem, kernel, launcher, namespaces, nested, wire
+from lambent.sandbox import filesystem, kernel, launcher, namespaces, nest, nested, wire
 
 GO: Final = b"1"
 
@@ -102,8 +102,11 @@ class Spawner:
         number = message.fields[0]
         trees: list[filesystem.Tree] = []
         try:
-            control, plan, flags = self._plan(message, trees)
-            pid = self._clone(control, plan, flags, message.fds)
+            control, plan, is_nest = self._plan(message, trees)
+            if is_nest:
+                pid = self._nest(control, plan, (message.fds[-2], message.fds[-1]))
+            else:
+                pid = self._clone(control, plan)
         except OSError as error:
             reply = wire.encode(wire.REFUSED, number, error.errno or 0, wire.reason(error))
         else:
@@ -114,8 +117,8 @@ class Spawner:
 
     def _plan(
         self, message: wire.Message, trees: list[filesystem.Tree]
-    ) -> tuple[int, launcher.Plan, int]:
-        """Fields and descriptors of CREATE, as `request` packs them."""
+    ) -> tuple[int, launcher.Plan, bool]:
+        """Fields and descriptors of CREATE, as `request` packs them; whether it is for a nest."""
         (_, pair, network, ports, tmp_mb, limits, folders, layers, disk, mounts, role) = (
             message.fields
         )
@@ -134,9 +137,8 @@ class Spawner:
             ids = namespaces.ids_of_pair(int(pair))
         else:
             ids = namespaces.ids_of_user(os.geteuid(), os.getegid())
-        fork = int(role) == wire.FORK
         plan = launcher.Plan(
-            ids=namespaces.ids_of_fork(ids) if fork else ids,
+            ids=namespaces.ids_of_fork(ids) if int(role) == wire.NEST else ids,
             privileged=self._privileged,
             own_network=own_network,
             ports=[int(port) for port in wire.split(ports)],
@@ -144,26 +146,22 @@ class Spawner:
             limits=list(zip(numbers[::2], numbers[1::2], strict=True)),
             trees=trees + tmp_trees,
             template=int(role) == wire.TEMPLATE,
-            fork=fork,
         )
-        flags = namespaces.ALONE if own_network else namespaces.ALONE & ~kernel.CLONE_NEWNET
-        return control, plan, flags
+        return control, plan, int(role) == wire.NEST
 
-    def _clone(self, control: int, plan: launcher.Plan, flags: int, fds: list[int]) -> int:
-        """`fds`: of the whole message; the last two of a fork's are its template's namespaces."""
+    def _nest(self, control: int, plan: launcher.Plan, spaces: tuple[int, int]) -> int:
+        def become_nest() -> NoReturn:
+            nest.run(_socket.socket(fileno=control), plan)
+
+        pid = nested.fork(spaces, become_nest, privileged=self._privileged)
+        self._children.add(pid)
+        return pid
+
+    def _clone(self, control: int, plan: launcher.Plan) -> int:
         wait_fd, go_fd = os.pipe()
         try:
-            if plan.fork:
-                pid = nested.clone(
-                    (fds[-2], fds[-1]),
-                    flags,
-                    plan.ids,
-                    lambda: os.write(go_fd, GO),
-                    lambda: self._become_pid1(control, wait_fd, go_fd, plan),
-                    privileged=self._privileged,
-                )
-                self._children.add(pid)
-                return pid
+            own = plan.own_network
+            flags = namespaces.ALONE if own else namespaces.ALONE & ~kernel.CLONE_NEWNET
             pid = kernel.clone(flags)
             if pid == 0:
                 self._become_pid1(control, wait_fd, go_fd, plan)

@@ -116,6 +116,10 @@ class SpawnerLink:
     def forget(self, pid: int) -> None:
         self._gone.pop(pid, None)
 
+    def pid1(self, pid: int) -> SpawnedPid1:
+        """What `create` has made, to end it."""
+        return SpawnedPid1(self, pid)
+
     async def close(self) -> None:
         """The spawner ends every sandbox, then itself."""
         if self._messenger is not None:
@@ -167,6 +171,24 @@ class SpawnerLink:
         for future in self._gone.values():
             if not future.done():
                 future.set_result(None)
+
+
+class SpawnedPid1:
+    """A pid 1 that the spawner made."""
+
+    def __init__(self, link: SpawnerLink, pid: int) -> None:
+        self._link = link
+        self.pid = pid
+
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        return self._link.gone(self.pid)
+
+    def end(self) -> None:
+        self._link.end(self.pid)
+
+    def forget(self) -> None:
+        self._link.forget(self.pid)
 
 
 def refusal(code: int, text: str) -> SandboxError:

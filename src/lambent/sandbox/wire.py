@@ -23,11 +23,12 @@ MSG_CMSG_CLOEXEC: Final = 0x4000_0000
 # What a sandbox is for, in CREATE.
 PLAIN: Final = 0
 TEMPLATE: Final = 1
-FORK: Final = 2
-# Server → spawner.
+NEST: Final = 2
+"""No place, but what makes the places of a template's forks."""
+# Server → spawner, or nest.
 CREATE: Final = 1
 END: Final = 2
-# Spawner → server.
+# Spawner or nest → server.
 UP: Final = 3
 CREATED: Final = 4
 REFUSED: Final = 5
@@ -46,6 +47,8 @@ KILLED: Final = 24
 ORPHANED: Final = 25
 """Something that pid 1 did not start itself has ended here: its pid inside, its status."""
 OPENED: Final = 26
+STEP_FAILED: Final = 27
+"""A step of `steps` failed: `steps.FAILURE`."""
 
 
 class Message(NamedTuple):
