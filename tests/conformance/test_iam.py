@@ -36,6 +36,14 @@ def when(operator, key, value):
 
 
 INVOKE = "lambda:InvokeFunction"
+AFAR = "999999999999"
+VISITORS = {
+    "both": [allow("lambda:*", "arn:aws:lambda:*:*:function:*")],
+    "identity": [],
+    "denied": [allow("lambda:*"), allow("lambda:*", effect="Deny")],
+    "elsewhere": [allow("lambda:*", f"{HERE}:function:other")],
+}
+"""Of another account, which a function's policy lets in: only those whose own policies do, too."""
 USERS = {
     "admin": [allow("*")],
     "nobody": [],
@@ -74,6 +82,14 @@ def guarded(tmp_path_factory, shared_runtimes, live_server):
     users = {
         name: {"AccessKeys": {f"AKIA-{name}": f"secret of {name}"}, "Policies": policies}
         for name, policies in USERS.items()
+    }
+    users |= {
+        f"afar-{name}": {
+            "AccessKeys": {f"AKIA-afar-{name}": f"secret of afar-{name}"},
+            "Account": AFAR,
+            "Policies": policies,
+        }
+        for name, policies in VISITORS.items()
     }
     users["bounded"]["Boundary"] = allow("lambda:Get*")
     roles = {
@@ -153,6 +169,70 @@ def test_who_may_invoke(guarded, name):
                 f"User: arn:aws:iam::{ACCOUNT}:user/{name} is not authorized to perform: {INVOKE} "
                 f"on resource: {FUNCTION} {why}"
             )
+
+
+def test_another_account_needs_both_sides(guarded):
+    """Identity and resource policy, for invokes and for the calls that a policy can open."""
+    guarded.function("lent")
+    for action in ("InvokeFunction", "GetFunction", "UpdateFunctionCode"):
+        guarded.client.add_permission(
+            FunctionName="lent", StatementId=action, Action=f"lambda:{action}", Principal=AFAR
+        )
+    lent = f"{HERE}:function:lent"
+    may = client(guarded, "afar-both")
+    assert json.loads(may.invoke(FunctionName=lent, Payload=b"[1]")["Payload"].read()) == [1]
+    assert may.invoke(FunctionName=lent, InvocationType="Event")["StatusCode"] == 202
+    stream = may.invoke_with_response_stream(FunctionName=f"{ACCOUNT}:function:lent")["EventStream"]
+    assert any("PayloadChunk" in event for event in stream)
+    found = may.get_function(FunctionName=lent)["Configuration"]
+    assert found["FunctionArn"] == lent
+    # The caller's own `lent` is another function, and there is none.
+    assert refusal(may.get_function, FunctionName="lent")[0] == "ResourceNotFoundException"
+    # Nobody lent these, or they are nobody's to lend.
+    for call, given in (
+        (may.get_function_configuration, {"FunctionName": lent}),
+        (may.invoke, {"FunctionName": FUNCTION}),
+        (may.invoke, {"FunctionName": f"{HERE}:function:never-made"}),
+        (may.invoke, {"FunctionName": f"{lent}:some-alias"}),
+        (may.delete_function, {"FunctionName": lent}),
+        (may.update_function_configuration, {"FunctionName": lent, "Timeout": 9}),
+        (may.add_permission, {"FunctionName": lent, "StatementId": "x", "Action": INVOKE,
+                              "Principal": AFAR}),
+    ):  # fmt: skip
+        code, text = refusal(call, **given)
+        assert code == "AccessDeniedException", given
+        assert "because no resource-based policy allows the lambda:" in text, given
+    for name in ("identity", "denied", "elsewhere"):
+        visitor = client(guarded, f"afar-{name}")
+        for call in (visitor.invoke, visitor.get_function):
+            code, text = refusal(call, FunctionName=lent)
+            assert code == "AccessDeniedException", name
+            assert f"user/afar-{name} is not authorized to perform: lambda:" in text
+    guarded.client.remove_permission(FunctionName="lent", StatementId="InvokeFunction")
+    assert refusal(may.invoke, FunctionName=lent)[0] == "AccessDeniedException"
+
+
+def test_accounts_are_kept_apart_where_nobody_checks_signatures(server, name):
+    """With `auth = "any"` an account is who its key says; a function's policy still lends."""
+    server.function(name)
+    visitor = server.boto3(key=AFAR)
+    arn = f"{HERE}:function:{name}"
+    for call in (visitor.invoke, visitor.get_function):
+        code, text = refusal(call, FunctionName=arn)
+        assert code == "AccessDeniedException"
+        assert text.startswith(f"User: arn:aws:iam::{AFAR}:root is not authorized to perform: ")
+        assert text.endswith(
+            f"on resource: {arn} because no resource-based policy allows the "
+            f"{'lambda:InvokeFunction' if call == visitor.invoke else 'lambda:GetFunction'} action"
+        )
+    server.client.add_permission(
+        FunctionName=name, StatementId="afar", Action=INVOKE, Principal=AFAR
+    )
+    for _ in range(2):  # a head that was judged once is not let in for that
+        assert visitor.invoke(FunctionName=arn)["StatusCode"] == 200
+    server.client.remove_permission(FunctionName=name, StatementId="afar")
+    assert refusal(visitor.invoke, FunctionName=arn)[0] == "AccessDeniedException"
+    visitor.close()
 
 
 def test_every_api_is_asked_about(guarded):

@@ -21,9 +21,10 @@ from lambent.clock import Clock
 from lambent.control.iam import document
 from lambent.control.iam.document import MalformedPolicy, Policy
 from lambent.control.iam.evaluate import Applicable, Decision, evaluate
+from lambent.control.iam.identities import Grants
 from lambent.control.iam.keyring import Caller
-from lambent.control.iam.query import Query
-from lambent.control.names import LATEST, FunctionRef, Scope
+from lambent.control.iam.query import Principal, Query
+from lambent.control.names import LATEST, FunctionRef, Scope, partition
 from lambent.errors import AccessDenied
 from lambent.http.exchange import Exchange
 
@@ -62,34 +63,51 @@ class Access:
         operation: str,
         values: Mapping[str, Any],
         exchange: Exchange,
-    ) -> None:
-        """Raises `AccessDenied` unless this call is allowed."""
-        if caller.grants is None:
-            return
+    ) -> Identity:
+        """In whose account the call acts; raises `AccessDenied` unless it is allowed.
+
+        That is the caller's own, but for a function of another account whose policy lets it in.
+        """
         scope = Scope(identity.account, identity.region)
-        given = actions.conditions(service, scope, operation, values)
+        meant = actions.function_meant(service, scope, operation, values)
+        foreign = meant is not None and meant.account != scope.account
+        if caller.grants is None and not foreign:
+            return identity
+        there = Scope(meant.account, scope.region) if meant is not None else scope
         action = actions.action(service, operation)
-        self.require(
+        arn = actions.resource(service, there, operation, values)
+        decision = self.decide(
             caller,
             action,
-            actions.resource(service, scope, operation, values),
+            arn,
             exchange,
-            given,
+            actions.conditions(service, scope, operation, values),
+            policy=self._policy(there, meant.function) if meant is not None else "",
+            # The rules on layers ask a layer's own policy.
+            account=scope.account if operation in actions.LAYER_READS else None,
         )
+        if not decision.allowed:
+            if caller.grants is None:  # the operation says so itself, in the words of AWS
+                return identity
+            raise refusal(caller, action, arn, decision)
         if service == "lambda" and operation in _PASSES_ROLE and (role := values.get("Role")):
             passed = {"iam:passedtoservice": ["lambda.amazonaws.com"]}
             self.require(caller, "iam:PassRole", str(role), exchange, passed)
+        return Identity(there.account, there.region, identity.access_key)
+
+    def _policy(self, scope: Scope, function: FunctionRef) -> str:
+        texts = self.function_policies(scope.account, scope.region, function.name)
+        return texts.get(function.qualifier or LATEST, "")
 
     def invoke(
         self, caller: Caller, identity: Identity, function: FunctionRef, exchange: Exchange
     ) -> None:
-        """The same for an invoke, whose function's own policy also has a say."""
-        if caller.grants is None:
+        """The same for an invoke; `identity` is of the account whose function it is."""
+        if caller.grants is None and caller.principal.account == identity.account:
             return
         scope = Scope(identity.account, identity.region)
         arn = scope.arn(function.name, function.qualifier)
-        texts = self.function_policies(scope.account, scope.region, function.name)
-        text = texts.get(function.qualifier or LATEST, "")
+        text = self._policy(scope, function)
         key = (caller.principal.arn, arn, text)
         remembered = self._invokes.get(key)
         decision = remembered or self.decide(caller, INVOKE, arn, exchange, policy=text)
@@ -124,13 +142,16 @@ class Access:
         given: Mapping[str, Sequence[str]] | None = None,
         *,
         policy: str = "",
+        account: str | None = None,
     ) -> Decision:
-        """`policy` is the resource's own, as JSON."""
+        """`policy` is the resource's own, as JSON; `account` whose it is, if not the ARN's."""
         context = self.context(caller, exchange.peer, secure=exchange.secure)
         parts = arn.split(":", 5)
+        if account is None:
+            account = parts[4] if len(parts) == 6 else ""
         decision = evaluate(
             Query(caller.principal, action, arn, {**context, **(given or {})}),
-            applicable(caller, parts[4] if len(parts) == 6 else "", policy),
+            applicable(caller, account, policy),
         )
         if not decision.allowed:
             log.warning(
@@ -168,10 +189,25 @@ class Access:
         return context
 
 
+_OWNER: Final = Grants(
+    (
+        document.read(
+            "what an account's own key may do",
+            {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
+        ),
+    )
+)
+
+
+def root(identity: Identity) -> Caller:
+    """Who calls with an account's own key."""
+    arn = f"arn:{partition(identity.region)}:iam::{identity.account}:root"
+    return Caller(Principal(arn, identity.account), "Root")
+
+
 def applicable(caller: Caller, account: str, policy: str) -> Applicable:
     """All policies that have a say; `policy` is the resource's own."""
-    grants = caller.grants
-    assert grants is not None
+    grants = caller.grants or _OWNER
     return Applicable(
         identity=grants.policies,
         boundaries=grants.boundaries,
@@ -194,8 +230,7 @@ def _function_policy(text: str) -> Policy:
 
 def _unconditional(caller: Caller, policy: str) -> bool:
     """Whether nothing but caller and function decides."""
-    grants = caller.grants
-    assert grants is not None
+    grants = caller.grants or _OWNER
     policies = [*grants.policies, *grants.boundaries]
     if policy:
         policies.append(_function_policy(policy))

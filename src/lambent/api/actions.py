@@ -8,9 +8,9 @@ a name that makes no sense becomes an ARN that no policy means.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from lambent.control.names import Scope, partition, resolve
+from lambent.control.names import FunctionRef, Scope, other_account, partition, resolve
 from lambent.errors import LambentError
 
 Values = Mapping[str, Any]
@@ -38,6 +38,41 @@ _ANY: Final = frozenset(
     {"CreateEventSourceMapping", "ListEventSourceMappings", "ListLayerVersions", "ListLayers"}
 )
 """Operations on `*`, though they may name a function or a layer."""
+BY_POLICY: Final = frozenset(
+    {
+        "CreateAlias", "DeleteAlias", "DeleteFunction", "DeleteFunctionConcurrency",
+        "DeleteFunctionEventInvokeConfig", "DeleteProvisionedConcurrencyConfig", "GetAlias",
+        "GetFunction", "GetFunctionConcurrency", "GetFunctionConfiguration",
+        "GetFunctionEventInvokeConfig", "GetPolicy", "GetProvisionedConcurrencyConfig", "Invoke",
+        "InvokeAsync", "InvokeWithResponseStream", "ListAliases",
+        "ListFunctionEventInvokeConfigs", "ListProvisionedConcurrencyConfigs", "ListTags",
+        "ListVersionsByFunction", "PublishVersion", "PutFunctionConcurrency",
+        "PutFunctionEventInvokeConfig", "PutProvisionedConcurrencyConfig", "TagResource",
+        "UntagResource", "UpdateAlias", "UpdateFunctionCode", "UpdateFunctionEventInvokeConfig",
+    }
+)  # fmt: skip
+"""Operations that a function's own policy can allow, and so those of another account's callers."""
+LAYER_READS: Final = frozenset({"GetLayerVersion", "GetLayerVersionByArn"})
+"""A layer's own policy is asked by the rules on layers."""
+
+
+def function_meant(service: str, scope: Scope, operation: str, values: Values) -> Meant | None:
+    """The function whose policy has a say in this call, in whichever account it is."""
+    name = values.get("FunctionName") or values.get("Resource")
+    if service != "lambda" or operation not in BY_POLICY or not name:
+        return None
+    account = other_account(scope, str(name)) or scope.account
+    qualifier = values.get("Qualifier") if operation in _QUALIFIED else None
+    try:
+        ref = resolve(Scope(account, scope.region), str(name), qualifier, operation="Authorize")
+    except LambentError:
+        return None
+    return Meant(account, ref)
+
+
+class Meant(NamedTuple):
+    account: str
+    function: FunctionRef
 
 
 def action(service: str, operation: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from lambent.api import downloads
-from lambent.api.access import Access
+from lambent.api.access import Access, root
 from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
@@ -241,9 +241,9 @@ class App:
         if operation.name not in call.door.operations:
             raise NotAvailable(operation.name)
         values = call.values = call.door.parse(call.match, exchange.headers.get, body)
-        if call.claim is not None and self._access is not None:
-            self._access.call(
-                call.claim.caller,
+        if self._access is not None:
+            call.identity = self._access.call(
+                call.claim.caller if call.claim is not None else root(call.identity),
                 call.identity,
                 call.door.service,
                 operation.name,

@@ -110,6 +110,7 @@ class Auditor:
             caller = self._keys.holder(identity.access_key, token.decode("latin-1"))
         if caller is None:
             return {"type": "Unverified", **who}
+        who["accountId"] = caller.principal.account  # not whose function it is
         who = {"type": caller.kind, "arn": caller.principal.arn, **who}
         if caller.kind == "IAMUser":
             who["userName"] = caller.name

@@ -82,6 +82,15 @@ def resolve(
     return FunctionRef(name, qualifier if derived is None else derived)
 
 
+def other_account(scope: Scope, function_name: str) -> str | None:
+    """The account that a name or ARN of this region names, where it is not the scope's own."""
+    found = _NAME.fullmatch(function_name)
+    if found is None or found["region"] not in (None, scope.region):
+        return None
+    account: str | None = found["account"]
+    return account if account != scope.account else None
+
+
 def unqualified(scope: Scope, function_name: str, *, operation: str) -> str:
     """For operations on whole functions: the name, when no version or alias is named."""
     ref = resolve(scope, function_name, operation=operation)

@@ -48,6 +48,33 @@ def holds(operator, values, found, key="k"):
         ("ArnLike", "arn:aws:*", "arn:aws:s3:::bucket", True),
         ("ArnLike", "arn:*:bucket", "arn:aws:s3:::bucket", False),
         ("ArnNotLike", "arn:aws:s3:::b*", "arn:aws:s3:::other", True),
+        ("StringNotEqualsIgnoreCase", "AbC", "x", True),
+        ("StringNotLike", "a*", "ab", False),
+        ("StringLikeIfExists", "a*", None, True),
+        ("StringNotEqualsIfExists", "a", None, True),
+        ("NumericEquals", "10", "10.0", True),
+        ("NumericEquals", "10", None, False),
+        ("NumericLessThanEquals", "10", "10", True),
+        ("NumericLessThanEquals", "10", "10.01", False),
+        ("NumericGreaterThan", "10", "10", False),
+        ("NumericGreaterThan", "10", "11", True),
+        ("NumericNotEquals", "1", None, True),
+        ("DateEquals", "2026-11-21T00:00:00Z", "2026-11-21T01:00:00+01:00", True),
+        ("DateLessThanEquals", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", True),
+        ("DateGreaterThanEquals", "2026-11-21T00:00:00Z", "2026-11-20", False),
+        ("DateLessThan", "whenever", "2026-11-20", False),
+        ("NotIpAddress", "203.0.113.0/24", "203.0.113.9", False),
+        ("NotIpAddress", "203.0.113.0/24", None, True),
+        ("IpAddress", "no network", "203.0.113.9", False),
+        ("ArnNotEquals", "arn:aws:s3:::*", "arn:aws:s3:::bucket", False),
+        ("ArnEqualsIfExists", "arn:aws:s3:::*", None, True),
+        ("BinaryEquals", "QQ==", "QUE=", False),
+        ("Null", ["true", "false"], None, True),
+        ("Null", "false", [], False),
+        ("ForAllValues:StringLike", ["a*"], ["ab", "ac"], True),
+        ("ForAnyValue:StringNotEquals", ["a"], ["a", "b"], True),
+        ("ForAnyValue:ArnLike", ["arn:aws:s3:::b*"], ["arn:aws:s3:::x", "arn:aws:s3:::b"], True),
+        ("ForAllValues:NumericLessThan", ["10"], ["9", "10"], False),
         ("Null", "true", None, True),
         ("Null", "false", "x", True),
         ("Null", "true", "x", False),
@@ -62,6 +89,19 @@ def holds(operator, values, found, key="k"):
 )
 def test_operators(operator, wanted, found, expected):
     assert holds(operator, wanted, found) is expected
+
+
+def test_every_operator_of_iam_is_in_the_table():
+    (mark,) = [m for m in test_operators.pytestmark if m.name == "parametrize"]
+    tried = {row[0].rpartition(":")[2].removesuffix("IfExists") for row in mark.args[1]}
+    assert tried == {
+        "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "BinaryEquals", "Bool", "DateEquals",
+        "DateGreaterThan", "DateGreaterThanEquals", "DateLessThan", "DateLessThanEquals",
+        "DateNotEquals", "IpAddress", "NotIpAddress", "Null", "NumericEquals", "NumericGreaterThan",
+        "NumericGreaterThanEquals", "NumericLessThan", "NumericLessThanEquals",
+        "NumericNotEquals", "StringEquals", "StringEqualsIgnoreCase", "StringLike",
+        "StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("operator", ["stringequals", "StringIs", "NullIfExists", "Some:Bool", ""])

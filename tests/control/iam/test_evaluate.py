@@ -27,6 +27,13 @@ def decide(principal=USER, action="lambda:InvokeFunction", context=None, **polic
     return evaluate(query, Applicable(resource_account=ACCOUNT, **policies))
 
 
+OWNER = Principal(ROOT, ACCOUNT)
+
+
+def all_but(*names):
+    return policy("Deny", NotPrincipal={"AWS": list(names)})
+
+
 def grant(principal):
     return policy(Principal=principal)
 
@@ -51,6 +58,17 @@ def grant(principal):
         (SESSION, {"resource": [grant({"AWS": ROLE})]}, True),
         (SESSION, {"resource": [grant({"AWS": ROLE})], "session": [policy(action="s3:*")]}, False),
         (SESSION, {"resource": [grant({"AWS": SESSION.arn})], "session": [policy(action="s3:*")]}, True),
+        # A Deny of all but some spares who is named with everything that it is.
+        (USER, {"identity": [policy()], "resource": [all_but(USER.arn, ROOT)]}, True),
+        (USER, {"identity": [policy()], "resource": [all_but(USER.arn)]}, False),
+        (USER, {"identity": [policy()], "resource": [all_but(ROOT)]}, False),
+        (SESSION, {"identity": [policy()], "resource": [all_but(SESSION.arn, ROLE, ACCOUNT)]}, True),
+        (SESSION, {"identity": [policy()], "resource": [all_but(ROLE, ROOT)]}, False),
+        (OWNER, {"identity": [policy()], "resource": [all_but(ROOT)]}, True),
+        (STRANGER, {"identity": [policy()], "resource": [grant("*"), all_but(USER.arn, ROOT)]}, False),
+        (Principal(), {"resource": [grant("*"), all_but(USER.arn, ROOT)]}, False),
+        (Principal(service="s3.amazonaws.com"),
+         {"resource": [grant("*"), policy("Deny", NotPrincipal={"Service": "s3.amazonaws.com"})]}, True),
         # Between accounts both sides must allow.
         (STRANGER, {"identity": [policy()]}, False),
         (STRANGER, {"resource": [grant({"AWS": STRANGER.arn})]}, False),

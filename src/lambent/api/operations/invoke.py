@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from lambent.api import jackson
-from lambent.api.access import Access
+from lambent.api.access import Access, root
 from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
@@ -30,7 +30,8 @@ from lambent.api.parse import parse
 from lambent.api.route import Match, Router
 from lambent.api.validate import validate
 from lambent.clock import Clock, new_uuid
-from lambent.control.names import FunctionRef, Scope, resolve
+from lambent.control.iam.keyring import Caller
+from lambent.control.names import FunctionRef, Scope, other_account, resolve
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import (
     InvalidParameterValue,
@@ -84,7 +85,7 @@ class Invoker:
         """None: whoever signs may invoke."""
         self.auditor = auditor if auditor is not None and auditor.invokes else None
         """None: invokes are not recorded."""
-        self._functions: dict[_Where, FunctionRef] = {}
+        self._functions: dict[_Where, tuple[FunctionRef, str]] = {}
 
     def begin(self, exchange: Exchange, kind_of_call: type[InvokeCall] | None = None) -> None:
         """Judge the head and read the body; every answer, refusals too, goes out by `exchange`."""
@@ -121,7 +122,11 @@ class Invoker:
             if durable:
                 raise InvalidParameterValue(NOT_DURABLE)
         where = (exchange.path, exchange.query, identity.account, identity.region)
-        function = self._functions.get(where) or self._function(exchange, where)
+        function, account = self._functions.get(where) or self._function(exchange, where)
+        visitor = None
+        if account != identity.account:
+            visitor = root(identity) if claim is None else claim.caller
+            identity = Identity(account, identity.region, identity.access_key)
         context, trace = get(b"x-amz-client-context"), get(b"x-amzn-trace-id")
         head = _Judged(
             identity=identity,
@@ -132,18 +137,22 @@ class Invoker:
             client_context=None if context is None else _client_context(context),
             traces=_callers_trace(trace) if trace else None,
             tenant_id=tenant.decode("latin-1") if tenant else "",
+            visitor=visitor,
         )
         return head, claim
 
-    def _function(self, exchange: Exchange, where: _Where) -> FunctionRef:
-        """Which function, for a path and a caller that are new; raises when none is meant.
+    def _function(self, exchange: Exchange, where: _Where) -> tuple[FunctionRef, str]:
+        """Which function of whom, for a path and a caller that are new; raises when none is meant.
 
         Callers repeat themselves, so it is remembered; the memory starts over when it is full.
         """
         _, raw_query, account, region = where
         match = self._validate(exchange)
         name, qualifier = match.labels["FunctionName"], dict(match.query).get("Qualifier")
-        function = resolve(Scope(account, region), name, qualifier, operation="InvokeFunction")
+        if self.access is not None:
+            account = other_account(Scope(account, region), name) or account
+        scope = Scope(account, region)
+        function = resolve(scope, name, qualifier, operation="InvokeFunction"), account
         if len(raw_query) <= _REMEMBERED_QUERY_MAX:
             if len(self._functions) >= _FUNCTIONS_MAX:
                 self._functions.clear()
@@ -161,6 +170,7 @@ class _Judged(msgspec.Struct, frozen=True):
     """What a head says of every invoke that it begins."""
 
     identity: Identity
+    """Of the account whose function it is."""
     function: FunctionRef
     kind: bytes | None
     limit: int
@@ -170,6 +180,8 @@ class _Judged(msgspec.Struct, frozen=True):
     traces: tuple[str, bytes] | None
     """The caller's header and the answer's; None makes new ones."""
     tenant_id: str
+    visitor: Caller | None = None
+    """A caller of another account, whom the function's policy must let in."""
 
 
 class InvokeCall:
@@ -215,7 +227,13 @@ class InvokeCall:
                 return
             try:
                 body = self._invoker.authenticator.verify(_head(exchange), claim, body)
-                self._authorise(claim)
+                self._admit(claim.caller)
+            except LambentError as error:
+                self.on_failed(error)
+                return
+        elif self._head.visitor is not None:
+            try:
+                self._admit(self._head.visitor)
             except LambentError as error:
                 self.on_failed(error)
                 return
@@ -228,16 +246,16 @@ class InvokeCall:
             body = await loop.run_in_executor(
                 self._invoker.executor, verify, _head(self._exchange), claim, body
             )
-            self._authorise(claim)
+            self._admit(claim.caller)
         except LambentError as error:
             self.on_failed(error)
             return
         self._run(body)
 
-    def _authorise(self, claim: Claim) -> None:
+    def _admit(self, caller: Caller) -> None:
         if self._invoker.access is not None:
             head = self._head
-            self._invoker.access.invoke(claim.caller, head.identity, head.function, self._exchange)
+            self._invoker.access.invoke(caller, head.identity, head.function, self._exchange)
 
     def _run(self, body: bytes) -> None:
         kind = self._head.kind

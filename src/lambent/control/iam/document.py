@@ -16,7 +16,7 @@ from lambent.control.iam import conditions
 from lambent.control.iam.conditions import Condition
 from lambent.control.iam.patterns import arn_matches, filled, matches
 from lambent.control.iam.principals import Principals
-from lambent.control.iam.query import Query
+from lambent.control.iam.query import Principal, Query
 
 _VERSIONS: Final = frozenset({"2012-10-17", "2008-10-17"})
 _ELEMENTS: Final = frozenset(
@@ -51,9 +51,14 @@ class Statement:
         return (
             self._speaks_of_action(query.action)
             and self._speaks_of_resource(query)
-            and (self.principals is None or self.principals.include(query.principal))
+            and self._speaks_of(query.principal)
             and all(c.holds(query.context, variables=self.variables) for c in self.conditions)
         )
+
+    def _speaks_of(self, principal: Principal) -> bool:
+        if self.principals is None:
+            return True
+        return self.principals.include(principal, denying=self.effect == "Deny")
 
     def _speaks_of_action(self, action: str) -> bool:
         found = any(matches(pattern, action, ignore_case=True) for pattern in self.actions)

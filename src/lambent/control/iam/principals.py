@@ -24,11 +24,27 @@ class Principals:
     kinds: Mapping[str, Sequence[str]]
     negated: bool = False
 
-    def include(self, principal: Principal) -> bool:
+    def include(self, principal: Principal, *, denying: bool = False) -> bool:
+        if self.negated and denying:
+            return not self._spare(principal)
         found = any(
             self._is(kind, name, principal) for kind, names in self.kinds.items() for name in names
         )
         return found is not self.negated
+
+    def _spare(self, principal: Principal) -> bool:
+        """Whether a Deny of all others leaves this one out.
+
+        AWS wants everything named that the caller is: a user and its account; a role session, its
+        role and the account. ("AWS JSON policy elements: NotPrincipal".)
+        """
+        if principal.service:
+            return principal.service in self.kinds.get("Service", ())
+        named = set(self.kinds.get("AWS", ()))
+        accounts = {found[1] for name in named if (found := _ACCOUNT.fullmatch(name))}
+        own = {principal.arn, principal.role_arn} - {""}
+        is_account = _ACCOUNT.fullmatch(principal.arn) is not None
+        return bool(own) and principal.account in accounts and (is_account or own <= named)
 
     def name(self, principal: Principal) -> bool:
         """Whether the very user or role session is named: then no boundary of its role counts."""
