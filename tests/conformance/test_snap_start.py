@@ -33,6 +33,12 @@ def _published(server, name):
     return version["Version"]
 
 
+def _failed(server, name, version):
+    """Its configuration once it is Failed."""
+    shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
+    return shown if shown["State"] == "Failed" else None
+
+
 def test_a_published_version_is_restored_from_its_snapshot(server, name):
     server.function(name, SOURCE, SnapStart=SNAP_START)
     version = _published(server, name)
@@ -64,11 +70,7 @@ def test_a_version_whose_init_fails_is_failed_and_says_why(server, name, until):
     server.function(name, "raise ValueError('no model here')", SnapStart=SNAP_START)
     version = server.client.publish_version(FunctionName=name)["Version"]
 
-    def failed():
-        shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
-        return shown if shown["State"] == "Failed" else None
-
-    shown = until(failed)
+    shown = until(lambda: _failed(server, name, version))
     assert shown["StateReasonCode"] == "FunctionError.RuntimeInitError"
     assert "ValueError: no model here" in shown["StateReason"]
     assert shown["SnapStart"]["OptimizationStatus"] == "Off"
@@ -129,3 +131,42 @@ def test_latest_is_restored_where_the_servers_owner_says_so(start_server):
     assert server.invoke("f")["type"] == "snap-start"
     server.function("g", SOURCE)
     assert server.invoke("g")["type"] == "on-demand"
+
+
+def test_a_function_opts_in_by_its_tag(server, name):
+    server.function(name, SOURCE, Tags={"lambent:snapshots": "all"})
+    arn = server.client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    assert server.invoke(name)["type"] == "snap-start"
+    server.client.untag_resource(Resource=arn, TagKeys=["lambent:snapshots"])
+    assert server.invoke(name)["type"] == "on-demand"
+    server.client.tag_resource(Resource=arn, Tags={"lambent:snapshots": "latest"})
+    assert server.invoke(name)["type"] == "on-demand"  # it does not ask for SnapStart
+    server.client.update_function_configuration(FunctionName=name, SnapStart=SNAP_START)
+    server.active(name)
+    assert server.invoke(name)["type"] == "snap-start"
+    shown = server.client.get_function_configuration(FunctionName=name)
+    assert shown["SnapStart"] == {**SNAP_START, "OptimizationStatus": "Off"}  # AWS's clients see
+
+
+def test_the_sample_event_runs_before_a_version_is_active(server, name, until):
+    source = SOURCE.replace("    return", "    print('tried with', event)\n    return", 1)
+    server.function(
+        name,
+        {"app.py": source, "events/one.json": '{"row": [1, 2]}'},
+        SnapStart=SNAP_START,
+        Tags={"lambent:sample-event": "events/one.json"},
+    )
+    version = _published(server, name)
+    until(lambda: "tried with {'row': [1, 2]}" in server.log(name))
+    shown = server.client.get_function_configuration(FunctionName=name, Qualifier=version)
+    assert shown["SnapStart"]["OptimizationStatus"] == "On"
+
+
+def test_a_custom_runtime_whose_init_fails_is_failed_when_published(server, name, until):
+    server.function(
+        name, {"bootstrap": "#!/bin/sh\nexit 3\n"}, Runtime="provided.al2023", SnapStart=SNAP_START
+    )
+    version = server.client.publish_version(FunctionName=name)["Version"]
+    shown = until(lambda: _failed(server, name, version))
+    assert shown["StateReasonCode"] == "FunctionError.RuntimeInitError"
+    assert "exit status 3" in shown["StateReason"]

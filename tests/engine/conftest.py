@@ -92,6 +92,13 @@ class Engine:
         self.targets[name] = targets
         self.dispatcher.function_changed(targets)
 
+    def activate(self, name: str = "f") -> None:
+        """What was made in another state is Active from now on."""
+        old = self.targets[name]
+        versions = {key: replace(each, state="Active") for key, each in old.versions.items()}
+        self.targets[name] = replace(old, versions=versions)
+        self.dispatcher.function_changed(self.targets[name])
+
     async def call(self, payload: Any = None, name: str = "f", **fields: Any) -> Outcome:
         raw = payload if isinstance(payload, bytes) else json.dumps(payload or {}).encode()
         async with asyncio.timeout(60):

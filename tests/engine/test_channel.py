@@ -25,6 +25,9 @@ class Heard:
     def on_ready(self):
         self._say("ready")
 
+    def on_restore_next(self):
+        self._say("restore next")
+
     def on_init_error(self, document):
         self._say("init error", document)
 
@@ -66,13 +69,15 @@ def converse(scenario):
 def test_every_kind_of_frame_is_reported_in_order():
     async def scenario(channel, heard):
         channel.runtime_end.sendall(
-            frame(frames.READY)
+            frame(frames.RESTORE_NEXT)
+            + frame(frames.READY)
             + frame(frames.RESPONSE, b'{"a":1}')
             + frame(frames.ERROR, b"{}")
             + frame(frames.INIT_ERROR, b"[]")
         )
-        await heard.until(6)
+        await heard.until(7)
         assert heard.said == [
+            ("restore next", b""),
             ("ready", b""),
             ("response", b'{"a":1}'),
             ("next", b""),

@@ -26,6 +26,7 @@ from lambent.control.image_store import ImageStore
 from lambent.control.names import Scope, version_name
 from lambent.control.targets import FunctionTargets, Prepared, Preparer, TargetListener
 from lambent.errors import LambentError
+from lambent.own_tags import Snapshots
 from lambent.store import aliases, functions, versions
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
@@ -58,7 +59,7 @@ class Registry:
         new_id: Callable[[], str],
         state_delay_s: float,
         preparer: Preparer | None = None,
-        snapshots: runnable.Snapshots = "published",
+        snapshots: Snapshots = "published",
         images: ImageStore | None = None,
     ) -> None:
         """`preparer` makes the snapshots of versions that want one; `snapshots`: who may."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import cast, get_args
 
+from lambent import own_tags
 from lambent.control import capacity_config, policies
 from lambent.control.answers import log_group, shown_state
 from lambent.control.bundle import Bundle
@@ -17,10 +18,8 @@ from lambent.control.targets import (
     ProvisionedTarget,
     VersionTarget,
 )
+from lambent.own_tags import Snapshots
 from lambent.store.records import LATEST, Alias, ImageConfig, Scaling, Version
-
-Snapshots = Literal["published", "latest", "all"]
-"""Which versions are restored from snapshots here (`settings.Settings.snapshots`)."""
 
 
 def targets(
@@ -59,9 +58,12 @@ def targets(
     )
 
 
-def _restored(version: Version, snapshots: Snapshots) -> bool:
-    """Published versions as AWS has it, and what this server's owner lets be restored besides."""
+def _restored(bundle: Bundle, version: Version, snapshots: Snapshots) -> bool:
+    """Published versions as AWS has it, and what the function's tag or this server adds to it."""
     asked = version.configuration.snap_start == "PublishedVersions"
+    tag = bundle.function.tags.get(own_tags.SNAPSHOTS)
+    if tag in get_args(Snapshots):
+        snapshots = cast(Snapshots, tag)
     if snapshots == "all":
         return not version.configuration.tenant_isolation
     return asked and (version.number != LATEST or snapshots == "latest")
@@ -99,7 +101,8 @@ def version_target(
         application_log_level=kept.logging.application_level,
         system_log_level=kept.logging.system_level,
         tracing_mode=kept.tracing_mode,
-        snap_start=_restored(version, snapshots),
+        snap_start=_restored(bundle, version, snapshots),
+        sample_event=bundle.function.tags.get(own_tags.SAMPLE_EVENT, ""),
         max_concurrency=capacity_config.max_concurrency(kept),
         min_environments=(scaling.least or 0) if kept.capacity is not None else 0,
         max_environments=scaling.most if kept.capacity is not None else None,

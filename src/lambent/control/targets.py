@@ -50,6 +50,8 @@ class VersionTarget:
     system_log_level: str | None = None
     tracing_mode: str = "PassThrough"
     snap_start: bool = False
+    sample_event: str = ""
+    """A file in the package with an event that a snapshot's trial runs; empty for none."""
     max_concurrency: int = 0
     """Invokes that one environment takes at once, on a capacity provider; 0: one, and the version
     runs on demand."""

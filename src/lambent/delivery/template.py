@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from lambent.delivery import sam_events
+from lambent import own_tags
+from lambent.delivery import sam_events, snapshot_tags
 from lambent.delivery.intrinsics import NO_VALUE, Resolver
 from lambent.delivery.problem import Problem
 from lambent.delivery.sam_events import API_TYPES, Called, GatewayPlan
@@ -38,6 +39,10 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     allow_source: list[str] = []
     """Packages without a wheel that may be built from source."""
     bytecode: bool = True
+    snapshots: own_tags.Snapshots | None = None
+    """Which versions a lambent server restores from snapshots, whatever its own setting says."""
+    sample_event: str | None = None
+    """A JSON file below CodeUri: the event that tries a new snapshot."""
     settings: dict[str, Any] = {}
     """Of the server that `lambent up` and `lambent dev` start here; `project_settings` reads them."""
 
@@ -253,7 +258,7 @@ def _function(
         alias=str(wanted.get("AutoPublishAlias", DEFAULT_ALIAS)),
         role=wanted.get("Role"),
         policies=_policies(wanted.get("Policies")),
-        tags=_tags(wanted.get("Tags") or {}),
+        tags={**_tags(wanted.get("Tags") or {}), **_snapshot_tags(extras, base / code, logical_id)},
         logging=wanted.get("LoggingConfig"),
         snap_start=(wanted.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions",
         reserved_concurrency=(
@@ -289,6 +294,10 @@ def _policies(policies: Any) -> tuple[str | Mapping[str, Any], ...]:
     if policies is None:
         return ()
     return tuple(policies) if isinstance(policies, list) else (policies,)
+
+
+def _snapshot_tags(extras: Extras, folder: Path, logical_id: str) -> dict[str, str]:
+    return snapshot_tags.tags(extras.snapshots, extras.sample_event, folder, logical_id)
 
 
 def _tags(tags: Any) -> dict[str, str]:

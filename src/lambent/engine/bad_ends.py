@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from lambent.engine import faults
+from lambent.engine.companions import INITIALISING
 from lambent.engine.faults import Fault
 from lambent.engine.runtime import Runtime
 from lambent.engine.states import Event, State, advance
@@ -32,21 +33,25 @@ AT_WORK: Final = frozenset({State.IDLE, State.RUNNING, State.STREAMING, State.RE
 class BadEnds:
     """The misfortunes of one environment."""
 
-    __slots__ = ("_environment", "reason")
+    __slots__ = ("_environment", "init_fault", "reason")
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self.reason = "failure"
         """What extensions are told of the end: `failure` or `timeout`."""
+        self.init_fault: Fault | None = None
+        """How the first Init failed, if it did."""
 
     def end(self, fault: Fault) -> None:
         """End what runs with `fault`, answer its caller, and start afresh in the same sandbox."""
         environment = self._environment
         self.reason = "timeout" if fault.status == "timeout" else "failure"
-        if environment.state in {State.INIT, State.REINIT}:
+        if environment.state in INITIALISING:
             environment.companions.tell(fault.error_type)
         if environment.state is State.INIT:
             self._init_failed(fault)
+        elif environment.state is State.RESTORING:
+            self._restore_failed(fault)
         elif environment.state is State.REINIT:
             self._init_failed_again(fault)
         elif environment.state in AT_WORK:
@@ -60,8 +65,11 @@ class BadEnds:
             environment.spawn(environment.beginning.start_again())
 
     def deadline_passed(self) -> None:
-        if self._environment.state is State.INIT:
+        state = self._environment.state
+        if state is State.INIT:
             self._init_failed(faults.INIT_TIMEOUT)
+        elif state is State.RESTORING:
+            self._restore_failed(faults.INIT_TIMEOUT)
         else:
             self.end(faults.timed_out(self._environment.target.timeout_s))
 
@@ -96,11 +104,9 @@ class BadEnds:
         """Lambda says so in the log, and tries again inside the first invoke."""
         environment = self._environment
         environment.deadline.disarm()
-        if environment.processes.template is not None:
-            self._restore_failed(fault)
-            return
         took_ms = environment.beginning.since_started_ms
-        environment.journal.init_done(took_ms, self._as_said(fault))
+        self.init_fault = self._as_said(fault)
+        environment.journal.init_done(took_ms, self.init_fault)
         environment.spawn(self._end_failed_init())
 
     async def _end_failed_init(self) -> None:
@@ -125,8 +131,9 @@ class BadEnds:
         environment.lose(None)
 
     def _restore_failed(self, fault: Fault) -> None:
-        """A fork that did not come up; the caller is told, and nothing is tried again."""
+        """It did not come up; the caller is told, and nothing is tried again."""
         environment = self._environment
+        environment.deadline.disarm()
         error: LambentError
         said = self._as_said(fault)
         if fault.status == "timeout":
@@ -135,8 +142,7 @@ class BadEnds:
             )
         else:
             error = SnapStartFailure(f"The afterRestore() runtime hook failed: {said.error_type}")
-        took_ms = environment.beginning.since_started_ms
-        environment.journal.init_done(took_ms, said, phase="restore")
+        environment.journal.restore_failed(environment.beginning.since_started_ms, said)
         self.never_started(error)
 
     def _as_said(self, fault: Fault) -> Fault:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from lambent.engine import ageing
+from lambent.engine.companions import INITIALISING
 from lambent.engine.faults import Fault
 from lambent.engine.owner import ON_DEMAND
 from lambent.engine.runtime import Runtime
 from lambent.engine.snapshot_link import TemplateGone
-from lambent.engine.states import Event, State, advance
+from lambent.engine.states import Event, InvalidStateTransition, State, advance
 from lambent.errors import LambentError, SandboxError, ServiceException
 from lambent.runtimes.launch import InvalidEntrypoint
 
@@ -39,16 +40,19 @@ class Beginning:
     """The Inits of one environment."""
 
     __slots__ = (
-        "_environment", "_init_limit_s", "_ready_early", "document", "init_ms", "made", "ready",
+        "_environment", "_init_limit_s", "_ready_early", "_restored_from", "document", "init_ms", "made", "ready",
         "restore", "started",
     )  # fmt: skip
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         target = environment.target
-        hurried = environment.initialization == ON_DEMAND and not target.max_concurrency
+        ahead = target.max_concurrency or target.snap_start
+        hurried = environment.initialization == ON_DEMAND and not ahead
         self._init_limit_s = INIT_LIMIT_S if hurried else max(UNHURRIED_INIT_S, target.timeout_s)
         self._ready_early = False
+        self._restored_from = 0.0
+        """When what is billed of a restore began."""
         self.made = environment.clock.monotonic()
         self.started = 0.0
         """When Init began last."""
@@ -117,6 +121,7 @@ class Beginning:
             if environment.state is State.CLOSED:
                 await processes.leave_place()
                 return
+            environment.state = advance(environment.state, Event.START)
             runtime = await self._begin(limit_s)
         except InvalidEntrypoint as error:  # the function's fault, so an outcome
             environment.bad_ends.end(Fault(error.error_type, str(error)))
@@ -135,8 +140,7 @@ class Beginning:
         environment.companions.expect_nothing()
         extensions = processes.open(environment)
         if processes.template is not None:
-            environment.journal.restore_started()
-            environment.deadline.arm(RESTORE_LIMIT_S)
+            self.on_restore_next()
         else:
             environment.journal.init_started()
             environment.deadline.arm(limit_s)
@@ -156,7 +160,9 @@ class Beginning:
         if runtime.lifetime_s is not None:
             end_s = ageing.usable_s(runtime.lifetime_s)
             asyncio.get_running_loop().call_later(end_s, self._aged, runtime)
-        if self._ready_early and environment.state in {State.INIT, State.REINIT}:
+        if runtime.restored_from:
+            self._restored_from = runtime.restored_from
+        if self._ready_early and environment.state in INITIALISING:
             self.on_ready()
 
     def _aged(self, runtime: Runtime) -> None:
@@ -171,6 +177,19 @@ class Beginning:
 
     # ── Init is over ─────────────────────────────────────────────────────────────────────────
 
+    def on_restore_next(self) -> None:
+        """A fork begins here; a started runtime has come to where its snapshot would be taken."""
+        environment = self._environment
+        if not environment.target.snap_start:
+            raise InvalidStateTransition(environment.state, Event.SNAPSHOT)
+        environment.state = advance(environment.state, Event.SNAPSHOT)
+        if environment.state is State.RESTORING:
+            if environment.processes.template is None:
+                environment.journal.init_done(self.since_started_ms)
+            self.started = self._restored_from = environment.clock.monotonic()
+            environment.journal.restore_started()
+            environment.deadline.arm(RESTORE_LIMIT_S)
+
     def on_ready(self) -> None:
         environment, processes = self._environment, self._environment.processes
         if processes.runtime is None:  # quicker than the news of its start; `_adopt` comes back
@@ -179,6 +198,7 @@ class Beginning:
         assert processes.sandbox is not None
         if environment.companions.hold_back_ready():
             return
+        restored = environment.state is State.RESTORING
         environment.state = advance(environment.state, Event.READY)
         environment.companions.close_registration()
         processes.sandbox.limit_cpu(True)
@@ -189,13 +209,12 @@ class Beginning:
             environment.journal.init_is_over()
             environment.deliver()
             return
-        if processes.template is not None:
+        environment.journal.init_is_over()
+        if restored:
             environment.journal.restore_done(took_ms)
-            billed_s = self.ready - processes.runtime.restored_from
-            self.restore = took_ms, math.ceil(billed_s * 1000)
+            self.restore = took_ms, math.ceil((self.ready - self._restored_from) * 1000)
         else:
             environment.journal.init_done(took_ms)
-            environment.journal.init_is_over()
             self.init_ms = took_ms
         environment.used_mb = max(environment.used_mb, processes.sandbox.memory_mb())
         environment.initialised.set()

@@ -6,16 +6,17 @@ whichever comes first, exactly once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.errors import LambentError
 from lambent.observe.tail import LogTail
 
-if TYPE_CHECKING:
-    from lambent.engine.admission import Concurrency, Provisioned
 
-    Lease = Concurrency | Provisioned
+class Lease(Protocol):
+    """What a call holds; given back once."""
+
+    def release(self) -> None: ...
 
 
 class Call:

@@ -25,6 +25,10 @@ class RuntimeEvents(Protocol):
 
     def on_ready(self) -> None: ...
 
+    def on_restore_next(self) -> None:
+        """Init is over where a snapshot would be taken; what follows until READY is its restore."""
+        ...
+
     def on_init_error(self, document: bytes) -> None: ...
 
     def on_response(self, payload: bytes) -> None: ...
@@ -163,6 +167,8 @@ class Channel:
         events = self._events
         if kind == frames.READY:
             events.on_ready()
+        elif kind == frames.RESTORE_NEXT:
+            events.on_restore_next()
         elif kind == frames.INIT_ERROR:
             events.on_init_error(body)
         elif kind == frames.FATAL:

@@ -8,7 +8,7 @@ but for one test.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -19,6 +19,9 @@ from lambent.observe.report import Report
 
 if TYPE_CHECKING:
     from lambent.engine.environment import Environment
+
+
+INITIALISING: Final = frozenset({State.INIT, State.RESTORING, State.REINIT})
 
 
 class Waits(enum.Enum):
@@ -62,7 +65,7 @@ class Companions:
         if self._held is not None:
             self._report_held()
         waits, self._waits = self._waits, Waits.NOTHING
-        if waits is Waits.READY and environment.state in {State.INIT, State.REINIT}:
+        if waits is Waits.READY and environment.state in INITIALISING:
             environment.on_ready()
         elif waits is Waits.NEXT and environment.state is State.RETURNING:
             environment.on_next()

@@ -244,7 +244,7 @@ class Dispatcher:
         route.arns = {None: targets.arn, LATEST: f"{targets.arn}:{LATEST}"}
         for pool_key, pool in list(route.pools.items()):
             target = targets.versions.get(pool.target.version)
-            if target is None or target.generation != pool.target.generation:
+            if target is None or _differs(target, pool.target):
                 del route.pools[pool_key]
                 self._retire(pool)
                 self.snapshots.retire(pool.target.arn, pool.target.generation)
@@ -403,6 +403,11 @@ class Dispatcher:
             environment.close()
         await self._all_ended.wait()
         await self.snapshots.close()
+
+
+def _differs(target: VersionTarget, old: VersionTarget) -> bool:
+    """Whether environments of `old` must not serve `target`: other code, or otherwise made."""
+    return target.generation != old.generation or target.snap_start != old.snap_start
 
 
 def _arn(route: Route, qualifier: str | None) -> str:

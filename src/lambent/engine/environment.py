@@ -28,7 +28,7 @@ from lambent.engine.deadline import Deadline
 from lambent.engine.faults import Fault
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
-from lambent.engine.owner import ON_DEMAND, Initialization, Owner, Spawn
+from lambent.engine.owner import ON_DEMAND, SNAP_START, Initialization, Owner, Spawn
 from lambent.engine.processes import Processes
 from lambent.engine.states import Event, State, advance
 from lambent.engine.streamed_answer import StreamedAnswer
@@ -72,7 +72,8 @@ class Environment:
         self.metrics = metrics
         self.spawn = spawn
         self.clock = launcher.clock
-        self.journal = Journal(target, launcher.logs, launcher.clock, initialization)
+        kind = SNAP_START if target.snap_start else initialization
+        self.journal = Journal(target, launcher.logs, launcher.clock, kind)
         self._tracer = (
             Tracer(target, metrics.traces, self.clock) if launcher.traces(target) else None
         )
@@ -84,7 +85,7 @@ class Environment:
             self.journal,
             spawn,
             snapshots=snapshots if target.snap_start else None,
-            initialization=initialization,
+            initialization=kind,
             tracer=self._tracer,
         )
         self.beginning = Beginning(self)
@@ -113,8 +114,11 @@ class Environment:
     def on_ready(self) -> None:
         self.beginning.on_ready()
 
+    def on_restore_next(self) -> None:
+        self.beginning.on_restore_next()
+
     def on_init_error(self, document: bytes) -> None:
-        """The runtime says why Init failed; it exits next, which is what we act on."""
+        """The runtime says why Init or its restore failed; it exits next, which we act on."""
         self.beginning.document = document
 
     def on_response(self, payload: bytes) -> None:

@@ -38,18 +38,15 @@ class Journal:
     )
 
     def __init__(
-        self,
-        target: VersionTarget,
-        logs: LogStore,
-        clock: Clock,
-        initialization: str = "on-demand",
+        self, target: VersionTarget, logs: LogStore, clock: Clock, initialization: str
     ) -> None:
+        """`initialization`: what AWS_LAMBDA_INITIALIZATION_TYPE says there."""
         self._clock = clock
+        self._initialization = initialization
         self._target = target
         self.telemetry: Telemetry | None = None
         """Set when extensions may want to hear of everything."""
         self._events: JsonPlatformLines | None = None
-        self._initialization = initialization
         self.stream_name = new_stream_name(clock.time_ms(), target.version)
         self._lines = platform_lines(
             target,
@@ -138,6 +135,12 @@ class Journal:
     def restore_done(self, restore_ms: float) -> None:
         now = self._clock.time_ms()
         for line in self._lines.restore_done(now, restore_ms):
+            self._append(now, line)
+
+    def restore_failed(self, restore_ms: float, fault: Fault) -> None:
+        now = self._clock.time_ms()
+        lines = self._lines.restore_done(now, restore_ms, fault.status, fault.error_type)
+        for line in lines:
             self._append(now, line)
 
     def started(self, call: Call, now_ms: int) -> None:

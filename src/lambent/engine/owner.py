@@ -14,6 +14,7 @@ Initialization = Literal["on-demand", "provisioned-concurrency", "snap-start"]
 """What AWS_LAMBDA_INITIALIZATION_TYPE says."""
 ON_DEMAND: Final = "on-demand"
 PROVISIONED: Final = "provisioned-concurrency"
+SNAP_START: Final = "snap-start"
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 

@@ -21,6 +21,7 @@ from lambent.errors import LambentError
 INIT_FAILURE: Final = "FUNCTION_ERROR_INIT_FAILURE"
 FIRST_RETRY_S: Final = 1.0
 LAST_RETRY_S: Final = 60.0
+BEGINNING: Final = frozenset({State.NEW, State.INIT, State.RESTORING})
 STANDING: Final = frozenset({State.IDLE, State.RUNNING, State.RETURNING})
 """Init is over; at work or not."""
 
@@ -102,7 +103,7 @@ class Reserve:
 
     def coming(self) -> int:
         """Members whose first Init is not over."""
-        return sum(environment.state in (State.NEW, State.INIT) for environment in self.members)
+        return sum(environment.state in BEGINNING for environment in self.members)
 
     def allocation(self) -> Allocation:
         return Allocation(min(self._ready(), self.wanted), self._failure)

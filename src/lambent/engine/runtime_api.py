@@ -24,6 +24,8 @@ from lambent.http.headers import Headers
 PREFIX = "/2018-06-01/"
 INVOCATION = "/2018-06-01/runtime/invocation/"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
+RESTORE_NEXT = "/2018-06-01/runtime/restore/next"
+RESTORE_ERROR = "/2018-06-01/runtime/restore/error"
 
 HEADER_NAMES = (
     b"Lambda-Runtime-Aws-Request-Id",
@@ -73,6 +75,8 @@ class RuntimeApi:
         self._running = ""
         """Request id of the invoke that the runtime has."""
         self._started = False
+        self._restoring = False
+        """It has called for its restore, with SnapStart."""
         self._closed = False
 
     def deliver(self, header: Sequence[str], payload: bytes) -> None:
@@ -106,6 +110,10 @@ class RuntimeApi:
             self._next(exchange)
         elif method == "POST" and path == INIT_ERROR:
             exchange.read_all(faults.PAYLOAD_LIMIT, self._init_error)
+        elif method == "GET" and path == RESTORE_NEXT:
+            self._restore_next(exchange)
+        elif method == "POST" and path == RESTORE_ERROR:
+            exchange.read_all(faults.PAYLOAD_LIMIT, self._restore_error)
         elif method == "POST" and path.startswith(INVOCATION):
             request_id, _, verb = path[len(INVOCATION) :].partition("/")
             if verb not in {"response", "error"}:
@@ -201,6 +209,24 @@ class RuntimeApi:
     def _init_error(self, exchange: Exchange, body: bytes) -> None:
         if self._started:
             refuse(exchange, 403, "InvalidStateTransition", "Init is over")
+            return
+        self._events.on_init_error(body)
+        exchange.respond(202, [JSON], b'{"status":"OK"}\n')
+
+    # With SnapStart: this process is its own snapshot, and goes on at once.
+
+    def _restore_next(self, exchange: Exchange) -> None:
+        try:
+            self._events.on_restore_next()
+        except InvalidStateTransition as error:
+            refuse(exchange, 403, "InvalidStateTransition", str(error))
+            return
+        self._restoring = True
+        exchange.respond(200, [JSON], b"")
+
+    def _restore_error(self, exchange: Exchange, body: bytes) -> None:
+        if self._started or not self._restoring:
+            refuse(exchange, 403, "InvalidStateTransition", "nothing is being restored")
             return
         self._events.on_init_error(body)
         exchange.respond(202, [JSON], b'{"status":"OK"}\n')

@@ -31,6 +31,7 @@ from lambent.engine.faults import Fault
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
 from lambent.engine.log_pipe import LogPipe
+from lambent.engine.owner import SNAP_START
 from lambent.engine.runtime import RUNTIME_API_PORT, LogSink, Runtime, start_process
 from lambent.engine.snapshot_link import InitFailed, SnapshotLink, TemplateGone
 from lambent.errors import LambentError
@@ -44,7 +45,6 @@ log = structlog.get_logger()
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
-SNAP_START: Final = "snap-start"
 INIT_LIMIT_S: Final = 130.0
 LONGEST_INIT_S: Final = 900.0
 """AWS: 130 s, or the function's time limit if that is more, up to 15 minutes."""
@@ -104,7 +104,7 @@ class Template:
         self._pipe: LogPipe | None = None
         self._endpoint: CredentialsEndpoint | None = None
         self._retired = False
-        self._journal = Journal(target, launcher.logs, launcher.clock, "snap-start")
+        self._journal = Journal(target, launcher.logs, launcher.clock, SNAP_START)
 
     @property
     def pid(self) -> int:
@@ -161,8 +161,7 @@ class Template:
         fault, document = self._init_fault(limit_s)
         self._journal.init_done(init_ms, fault)
         if fault is not None:
-            code = "InitTimeout" if fault.status == "timeout" else "RuntimeInitError"
-            raise Failed(_reason(fault, document), f"FunctionError.{code}")
+            raise failed(fault, document)
         self.report = msgspec.json.decode(self._link.ready.result(), type=Report)
         if self.report.unsupported:
             raise Standby(self.report.unsupported)
@@ -427,15 +426,17 @@ def _usable(made: asyncio.Future[Template]) -> bool:
     return not made.cancelled() and made.exception() is None and made.result().alive
 
 
-def _reason(fault: Fault, document: bytes) -> str:
-    """In a StateReason: what the function's Init said."""
+def failed(fault: Fault, document: bytes) -> Failed:
+    """Of an Init that ended with `fault`: what it said, for a StateReason."""
     try:
         said = msgspec.json.decode(document, type=dict[str, Any]) if document else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = {}
     kind = said.get("errorType") or fault.error_type
     text = said.get("errorMessage") or fault.message
-    return f"The function's initialization failed for the snapshot: {kind}: {text}"
+    code = "InitTimeout" if fault.status == "timeout" else "RuntimeInitError"
+    reason = f"The function's initialization failed for the snapshot: {kind}: {text}"
+    return Failed(reason, f"FunctionError.{code}")
 
 
 def _anonymous_mb(pid: int) -> int:

@@ -2,6 +2,7 @@
 
     NEW → INIT → IDLE ⇄ RUNNING → RETURNING → IDLE      (the good life)
     INIT fails → UNREADY → (an invoke comes) REINIT → RUNNING
+    INIT → RESTORING → IDLE                             (with SnapStart: what follows the snapshot)
     RUNNING → STREAMING → RETURNING                     (an answer in parts)
     RUNNING or REINIT ends badly → RESETTING → INIT again, in the same sandbox
     anything → CLOSED
@@ -28,6 +29,8 @@ class State(enum.Enum):
 
     NEW = "new"
     INIT = "init"
+    RESTORING = "restoring"
+    """With SnapStart: from where a snapshot is, or would be taken, until it is ready."""
     IDLE = "idle"
     RUNNING = "running"
     STREAMING = "streaming"
@@ -50,6 +53,8 @@ class Event(enum.Enum):
     START = "start"
     READY = "ready"
     """Init is over: READY on the channel, the first `next` on the Runtime API."""
+    SNAPSHOT = "restore/next"
+    """All before the snapshot is done: a fork begins here, a started runtime asks to be restored."""
     INIT_FAILED = "init failed"
     """Init error, exit or deadline before READY."""
     INVOKE = "invoke"
@@ -67,6 +72,9 @@ class Event(enum.Enum):
 NEXT: Final[dict[tuple[State, Event], State]] = {
     (State.NEW, Event.START): State.INIT,
     (State.INIT, Event.READY): State.IDLE,
+    (State.INIT, Event.SNAPSHOT): State.RESTORING,
+    (State.RESTORING, Event.READY): State.IDLE,
+    (State.RESTORING, Event.START): State.INIT,  # its template is gone: from another
     (State.INIT, Event.INIT_FAILED): State.UNREADY,
     (State.IDLE, Event.INVOKE): State.RUNNING,
     (State.IDLE, Event.BREAK): State.RESETTING,
@@ -80,6 +88,7 @@ NEXT: Final[dict[tuple[State, Event], State]] = {
     (State.RETURNING, Event.BREAK): State.RESETTING,
     (State.UNREADY, Event.INVOKE): State.REINIT,
     (State.REINIT, Event.READY): State.RUNNING,
+    (State.REINIT, Event.SNAPSHOT): State.REINIT,
     (State.REINIT, Event.INIT_FAILED): State.RESETTING,
     (State.REINIT, Event.BREAK): State.RESETTING,
     (State.RESETTING, Event.START): State.INIT,

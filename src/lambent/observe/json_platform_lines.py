@@ -112,10 +112,14 @@ class JsonPlatformLines:
         }
         return _event(time_ms, "restoreStart", record | self._instance)
 
-    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:
+    def restore_done(
+        self, time_ms: int, restore_ms: float, status: Status = "success", error_type: str = ""
+    ) -> list[bytes]:
         if not self._info:
             return []
-        record: dict[str, object] = {"status": "success"}
+        record: dict[str, object] = {"status": status}
+        if error_type:
+            record["errorType"] = error_type
         events = [_event(time_ms, "restoreRuntimeDone", record)] if self._debug else []
         record["metrics"] = {"durationMs": round(restore_ms, 3)}
         return [*events, _event(time_ms, "restoreReport", record)]

@@ -42,7 +42,9 @@ class PlatformLines(Protocol):
 
     def restore_start(self, time_ms: int) -> bytes | None: ...
 
-    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]: ...
+    def restore_done(
+        self, time_ms: int, restore_ms: float, status: Status = "success", error_type: str = ""
+    ) -> list[bytes]: ...
 
     def start(
         self, time_ms: int, request_id: str, tenant_id: str = "", trace: str = ""
@@ -117,8 +119,19 @@ class TextPlatformLines:
         line = self._init_start
         return None if line is None else line.replace(b"INIT_START", b"RESTORE_START", 1)
 
-    def restore_done(self, time_ms: int, restore_ms: float) -> list[bytes]:  # noqa: ARG002
-        return [f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms".encode()]
+    def restore_done(
+        self,
+        time_ms: int,  # noqa: ARG002  the JSON form tells it
+        restore_ms: float,
+        status: Status = "success",
+        error_type: str = "",
+    ) -> list[bytes]:
+        line = f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms"
+        if status != "success":
+            line += f"\tStatus: {status}"
+        if status == "error" and error_type:
+            line += f"\tError Type: {one_word(error_type)}"
+        return [line.encode()]
 
     def start(
         self,

@@ -22,6 +22,8 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
       FORK_FAILED  it could not: why
       READY        Init is over, the handler is loaded; empty body (a template's is a JSON object:
                    what it found that cannot be forked)
+      RESTORE_NEXT with SnapStart, from a process that was started, not forked: all that comes before
+                   a snapshot is done; what follows until READY counts as its restore
       INIT_ERROR   Init failed: the error document (JSON); the runtime then exits with status 1
       RESPONSE     the handler's return value as JSON
       ERROR        the handler failed: the error document (JSON)
@@ -63,6 +65,7 @@ FATAL: Final = 23
 EXITED: Final = 24
 FORKED: Final = 25
 FORK_FAILED: Final = 26
+RESTORE_NEXT: Final = 27
 
 CHUNK_BYTES: Final = 65_536
 """A runtime cuts what it streams into parts of this size; the server stops reading the channel while

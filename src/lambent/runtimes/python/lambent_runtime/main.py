@@ -147,6 +147,11 @@ def init():
         if not template.run():
             return None
         _signal.signal(forks.SIGTERM, _on_sigterm)
+    elif os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        from . import snapshot_hooks
+
+        if not snapshot_hooks.stand_by():
+            return None
     else:
         send(channel.READY, b"")
     return handler

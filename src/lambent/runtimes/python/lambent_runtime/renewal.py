@@ -17,19 +17,6 @@ _randoms: list = []
 _loops: list = []
 
 
-def before_snapshot() -> None:
-    """AWS: in the reverse order of their registration."""
-    module = sys.modules.get("snapshot_restore_py")
-    for function, args, kwargs in reversed(module.get_before_snapshot() if module else []):
-        function(*args, **kwargs)
-
-
-def after_restore() -> None:
-    module = sys.modules.get("snapshot_restore_py")
-    for function, args, kwargs in module.get_after_restore() if module else []:
-        function(*args, **kwargs)
-
-
 def survey():
     """What was found, for the server: threads that no fork will have, and connections."""
     _find_states()

@@ -17,7 +17,7 @@ import gc
 import os
 import sys
 
-from . import channel, codec, failures, renewal
+from . import channel, codec, renewal, snapshot_hooks
 from .forking import Forker, supported
 from .state import STATE
 
@@ -39,12 +39,7 @@ class Born(Exception):  # noqa: N818  not an error: how the fork leaves the temp
 
 def run() -> bool:
     """Be a template; returns only in a fork: whether it may serve."""
-    try:
-        renewal.before_snapshot()
-    except Exception as error:
-        fault = failures.RuntimeFault("Runtime.BeforeSnapshotError", str(error) or repr(error))
-        channel.flush()
-        channel.send(channel.INIT_ERROR, failures.report(fault, ""))
+    if not snapshot_hooks.before():
         return False
     seal = _receive_seal()
     report = renewal.survey()
@@ -156,13 +151,7 @@ def be_born() -> bool:
     """Make this process an environment of its own; True once it may serve."""
     os.setsid()
     _settle_variables()
-    try:
-        renewal.renew()
-        renewal.after_restore()
-    except Exception as error:
-        fault = failures.RuntimeFault("Runtime.AfterRestoreError", str(error) or repr(error))
-        channel.flush()
-        channel.send(channel.INIT_ERROR, failures.report(fault, ""))
+    if not snapshot_hooks.after(renewal.renew):
         return False
     channel.flush()
     channel.send(channel.READY, b"")
