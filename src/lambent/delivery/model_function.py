@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lambent import own_tags
 from lambent.delivery.aws import Aws
 from lambent.delivery.model_source import Source
 from lambent.delivery.problem import Problem
@@ -25,8 +26,6 @@ from lambent.delivery.template import FunctionPlan
 SERVER: Final = "lambent_inference"
 HANDLER: Final = "lambent_inference.handler.handler"
 EVENT: Final = "warm_up.json"
-SAMPLE_TAG: Final = "lambent:sample-event"
-"""A snapshot is tried with the event that this tag names."""
 MEMORY_MB: Final = 1769  # AWS gives a whole core from here on
 TIMEOUT_S: Final = 60
 NATIVE: Final = ("scikit-learn", "skops", "joblib", "pandas")
@@ -70,7 +69,7 @@ def plan(source: Source, folder: Path, runtime: str) -> FunctionPlan:
         description=f"{facts['id']}/{facts['version']}, {facts['task']}",
         environment=environment,
         policies=source.policies,
-        tags={SAMPLE_TAG: f"model/{EVENT}"} if (package / EVENT).is_file() else {},
+        tags={own_tags.SAMPLE_EVENT: f"model/{EVENT}"} if (package / EVENT).is_file() else {},
         snap_start=True,
     )
 
