@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.cases import Result, result
 
-ROUNDS = 12
+ROUNDS = 24
+FIELD_MODEL_MS = 17
 CLASSES = 80
 CALLERS = 32
 CALLS = 512
@@ -34,10 +35,12 @@ def detection_over_model() -> Iterator[Result]:
             ("detection_over_model_640", 640, 640, 1.15),
             ("detection_over_model_1080p", 1920, 1080, 1.75),
         ):
-            yield asyncio.run(_over_model(Path(folder), name, width, height, budget))
+            yield from asyncio.run(_over_model(Path(folder), name, width, height, budget))
 
 
-async def _over_model(folder: Path, name: str, width: int, height: int, budget: float) -> Result:
+async def _over_model(
+    folder: Path, name: str, width: int, height: int, budget: float
+) -> list[Result]:
     from lambent_inference import images
     from lambent_inference.models.contract import Detect
     from lambent_inference.models.manager import make
@@ -58,7 +61,13 @@ async def _over_model(folder: Path, name: str, width: int, height: int, budget: 
             bare.append((between - began) * 1000)
             whole.append((time.perf_counter() - between) * 1000)
     ours, peer = statistics.median(whole), statistics.median(bare)
-    return result(name, "ms", ours, peer, f"≤ {budget} × the model", met=ours <= budget * peer)
+    beside = statistics.median(one - other for one, other in zip(whole, bare, strict=True))
+    most = (budget - 1) * FIELD_MODEL_MS
+    return [
+        result(name, "ms", ours, peer, f"≤ {budget} × the model", met=ours <= budget * peer),
+        # The same said for the model that the field's server was measured with, quicker than ours.
+        result(f"{name}_beside", "ms", beside, None, f"≤ {most:.2f}", met=beside <= most),
+    ]
 
 
 def batching_gain() -> Iterator[Result]:

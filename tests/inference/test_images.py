@@ -1,6 +1,7 @@
 """Pictures in every dress: formats, modes, orientations, bombs and broken ones."""
 
 import base64
+import gc
 import io
 import struct
 import zlib
@@ -37,7 +38,7 @@ def encoded(picture, kind="PNG", **options):
 def pixels(data, **options):
     image = decode(data, SETTINGS, **options)
     assert image.pixels.dtype == np.uint8
-    assert image.pixels.flags.c_contiguous
+    assert image.padded is None or (image.padded[..., :3] == image.pixels).all()
     assert image.pixels.shape == (image.height, image.width, 3)
     return image.pixels
 
@@ -54,6 +55,20 @@ def test_jpeg_is_decoded_in_full():
     data = encoded(picture, "JPEG", quality=95)
     with PillowImage.open(io.BytesIO(data)) as reference:
         assert (pixels(data) == np.asarray(reference)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (2100, 2000)])
+def test_pillows_memory_is_lent_for_as_long_as_it_is_looked_at(size):
+    """Also of pictures over 16 MB, which Pillow would keep in several pieces."""
+    array = np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8)
+    data = encoded(PillowImage.fromarray(array), "PPM")
+    image = decode(data, load({}))
+    assert image.padded is not None
+    assert not image.pixels.flags.writeable
+    gc.collect()
+    others = [np.full(image.padded.size, 7, np.uint8) for _ in range(3)]  # what was freed is taken
+    assert (image.pixels == array).all()
+    del others
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

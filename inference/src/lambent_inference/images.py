@@ -50,19 +50,24 @@ class Loader:
         self.fetcher = Fetcher(settings)
         self.storage = aws.Storage()
 
-    async def load(self, kind: str, value: Any, *, orient: bool = True) -> Image:
-        """A picture, decoded; raises InvalidImage."""
+    async def load(
+        self, kind: str, value: Any, *, orient: bool = True
+    ) -> tuple[Image, bytes | None]:
+        """A picture, decoded and as it came (an array has no such form); raises InvalidImage."""
         if kind == "numpy":
-            return await work.run(self._array, value)
-        return await self.decode(await self.read(kind, value), orient=orient)
+            return await work.run(self._array, value), None
+        if kind == "base64":
+            return await work.run(self._base64, value, orient=orient)
+        data = await self.read(kind, value)
+        return await work.run(decode, data, self.settings, orient=orient), data
 
-    async def decode(self, data: bytes, *, orient: bool = True) -> Image:
-        return await work.run(decode, data, self.settings, orient=orient)
+    def _base64(self, value: Any, *, orient: bool) -> tuple[Image, bytes]:
+        """Both steps on one thread: each change of threads costs as much as a small text."""
+        data = unbase64(value, self.settings)
+        return decode(data, self.settings, orient=orient), data
 
     async def read(self, kind: str, value: Any) -> bytes:
-        """The encoded picture."""
-        if kind == "base64":
-            return await work.run(unbase64, value, self.settings)
+        """The encoded picture, wherever it is but in the request's text."""
         if kind == "bytes" and isinstance(value, bytes):
             return bounded(value, self.settings)
         if kind not in KINDS:
@@ -146,7 +151,7 @@ def decode(data: bytes, settings: Settings, *, orient: bool = True) -> Image:
     from PIL.Image import DecompressionBombError
 
     try:
-        return Image(_pixels(data, settings.max_image_megapixels * 1_000_000, orient=orient))
+        return _decoded(data, settings.max_image_megapixels * 1_000_000, orient=orient)
     except (DecompressionBombError, MemoryError):
         raise InvalidImage(too_many_pixels(settings)) from None
     except Exception as error:  # noqa: BLE001 - decoders raise whatever a broken file makes them raise
@@ -156,22 +161,28 @@ def decode(data: bytes, settings: Settings, *, orient: bool = True) -> Image:
         ) from None
 
 
-def _pixels(data: bytes, limit: int, *, orient: bool) -> NDArray[np.uint8]:
+def _decoded(data: bytes, limit: int, *, orient: bool) -> Image:
     import io
 
     from PIL import Image as PillowImage
+
+    from lambent_inference.padded import in_one_piece, padded
 
     if limit // 2 != PillowImage.MAX_IMAGE_PIXELS:
         # Pillow's own limit, which also guards pictures inside pictures, fails at twice its value.
         warnings.filterwarnings("ignore", category=PillowImage.DecompressionBombWarning)
         PillowImage.MAX_IMAGE_PIXELS = limit // 2
+        in_one_piece()
         for module in FORMATS.values():
             importlib.import_module(f"PIL.{module}ImagePlugin")
     with PillowImage.open(io.BytesIO(data), formats=tuple(FORMATS)) as picture:
         if picture.width * picture.height > limit:
             raise PillowImage.DecompressionBombError
         picture.load()
-        return _rgb(_upright(picture) if orient else picture)
+        upright = _upright(picture) if orient else picture
+        if (lent := padded(upright)) is not None:
+            return Image(lent[..., :3], lent)
+        return Image(_rgb(upright))
 
 
 def _upright(picture: Picture) -> Picture:

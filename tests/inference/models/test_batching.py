@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 from onnx import TensorProto, helper
 
+from lambent_inference import work
 from lambent_inference.models.contract import Classify
 
 
@@ -60,6 +61,28 @@ def test_one_call_at_a_time_never_waits(write, serialised, manager, blank):
         return models.usage()[0]
 
     assert asyncio.run(scenario()).runs == 20
+
+
+def test_a_call_that_comes_alone_is_answered_on_one_thread(
+    write, serialised, manager, blank, monkeypatch
+):
+    """A change of threads costs what a small model costs."""
+    write("mean/1", {"m.onnx": mean_graph(serialised)}, **FACTS)
+    changes = []
+    real = work.run
+
+    async def counted(function, *args, **options):
+        changes.append(function.__name__)
+        return await real(function, *args, **options)
+
+    async def scenario():
+        models = manager()
+        await models.add("mean/1")
+        monkeypatch.setattr(work, "run", counted)
+        return await models.infer("mean/1", Classify(confidence=0), [blank(8, 8, 51)])
+
+    assert score(asyncio.run(scenario())) == 0.2
+    assert len(changes) == 1, changes
 
 
 def test_a_cancelled_call_leaves_the_others_their_answers(write, serialised, manager, blank):

@@ -6,10 +6,11 @@ import pytest
 from lambent_inference.models import nms
 
 
-def kept(boxes, scores, classes=None, threshold=0.3, **how):
+def kept(boxes, scores, classes=None, threshold=0.3, most=300, **how):
     classes = np.zeros(len(boxes), int) if classes is None else np.array(classes)
     rows = np.array(boxes, np.float32)
-    return nms.keep(rows, np.array(scores, np.float32), classes, threshold, **how).tolist()
+    scores = np.array(scores, np.float32)
+    return nms.keep(rows, scores, classes, threshold, most=most, **how).tolist()
 
 
 def test_a_small_box_inside_a_bigger_one_goes_although_their_iou_is_tiny():
@@ -79,3 +80,5 @@ def test_against_the_rule_written_out():
             if all(share <= 0.3 for share in covered):
                 expected.append(i)
         assert kept(boxes, scores, classes) == expected
+        for most in (0, 1, 7):
+            assert kept(boxes, scores, classes, most=most) == expected[:most]

@@ -36,6 +36,8 @@ def test_equal_to_the_original_to_the_last_bit(before, after, digest):
     assert resized.shape == (after[1], after[0], 3)
     assert resized.flags.c_contiguous
     assert hashlib.sha256(resized.tobytes()).hexdigest()[:16] == digest
+    padded = np.dstack([picture(*before), np.full(before[::-1], 255, np.uint8)])
+    assert (resize(padded, *after)[..., :3] == resized).all()
 
 
 def test_a_picture_of_the_wanted_size_is_not_copied():

@@ -1,14 +1,16 @@
 """Requests for one model that meet run together; one that comes alone waits for nobody.
 
-While a run is on, requests gather; the next run takes what is there, up to the model's maximum.
-Before it starts, it waits at most MAX_BATCH_DELAY_MS, and only if calls that were let in are still
-making their tensors: where one call runs at a time (a function), nothing ever waits.
+It is answered on one thread, from its pixels to its boxes (`alone`). While a run is on, requests
+gather; the next run takes what is there, up to the model's maximum. Before it starts, it waits at
+most MAX_BATCH_DELAY_MS, and only if calls that were let in are still making their tensors: where one
+call runs at a time (a function), nothing ever waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lambent_inference import work
@@ -44,12 +46,29 @@ class Batcher:
         self.runs = 0
         self.requests = 0
 
+    @property
+    def batches(self) -> bool:
+        return self._delay_s > 0 and self._model.max_batch > 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on or about to be, or runs are not shared anyway."""
+        return not self.batches or not (self._running or self._queue or self.arriving)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A run outside of the queue; those that come meanwhile gather, as behind any other run."""
+        self.runs += 1
+        self.requests += 1
+        self._running = self.batches
+        try:
+            yield
+        finally:
+            self._running = False
+            self._pass_on()
+
     async def outputs(self, prepared: Prepared) -> Sequence[Array]:
         """The graph's outputs for one request."""
-        if self._delay_s <= 0 or self._model.max_batch <= 1:
-            self.runs += 1
-            self.requests += 1
-            return (await work.run(batches.run, self._model, [prepared]))[0]
         mine = _Waiting(prepared)
         self._queue.append(mine)
         self.looked()

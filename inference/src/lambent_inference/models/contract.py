@@ -50,9 +50,11 @@ class Family(StrEnum):
 
 
 class Image(Struct, frozen=True):
-    """A decoded picture. `pixels` is RGB, uint8, height × width × 3, C-contiguous, read only."""
+    """A decoded picture. `pixels` is RGB, uint8, height × width × 3, read only."""
 
     pixels: NDArray[np.uint8]
+    padded: NDArray[np.uint8] | None = None
+    """The same with a fourth byte that means nothing, where the decoder left it so: quicker to work on."""
 
     @property
     def width(self) -> int:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from lambent_inference import work
 from lambent_inference.errors import InvalidRequest, ModelNotLoaded, TooLarge, WrongFamily
 from lambent_inference.models.contract import (
+    Answer,
     Description,
     Family,
     Image,
@@ -156,16 +157,23 @@ class ModelManager:
         async with self._used(model_id, api_key) as (entry, load):
             self._check(entry, model_id, task)
             began = time.perf_counter()
-            decoder = entry.model.decoder
-            with _arriving(entry.batcher):
-                prepared = await work.run(decoder.prepare, task, images)
-            outputs = await entry.batcher.outputs(prepared)
-            answers = await work.run(decoder.finish, outputs, prepared, task)
+            answers = await self._answers(entry, task, images)
             seconds = time.perf_counter() - began
             entry.answered += 1
             entry.seconds += seconds
             loads = () if load is None else (load,)
             return Outcome(model=entry.description, answers=answers, seconds=seconds, loads=loads)
+
+    @staticmethod
+    async def _answers(entry: Entry, task: Task, images: Sequence[Image]) -> tuple[Answer, ...]:
+        if entry.batcher.idle:  # nobody to share a run with: all on one thread, without a change
+            with entry.batcher.alone():
+                return await work.run(_answer, entry.model, task, images)
+        decoder = entry.model.decoder
+        with _arriving(entry.batcher):
+            prepared = await work.run(decoder.prepare, task, images)
+        outputs = await entry.batcher.outputs(prepared)
+        return await work.run(decoder.finish, outputs, prepared, task)
 
     @staticmethod
     def _check(entry: Entry, model_id: str, task: Task) -> None:
@@ -312,6 +320,13 @@ FAMILIES = {
     "Predict": Family.TABULAR,
 }
 """What a question is for, in words."""
+
+
+def _answer(model: Model, task: Task, images: Sequence[Image]) -> tuple[Answer, ...]:
+    # Looked up late: making a manager must not import numpy.
+    from lambent_inference.models import loading
+
+    return loading.answer(model, task, images)
 
 
 def _fetched(found: Found) -> None:

@@ -16,33 +16,31 @@ Indices = NDArray[np.intp]
 
 
 def keep(
-    boxes: Floats, scores: Floats, classes: Indices, threshold: float, *, agnostic: bool = False
+    boxes: Floats,
+    scores: Floats,
+    classes: Indices,
+    threshold: float,
+    *,
+    most: int,
+    agnostic: bool = False,
 ) -> Indices:
-    """Indices of the boxes that stay, the highest score first; equals stay in the model's order."""
+    """Indices of the `most` first boxes that stay, the highest score first.
+
+    Equals stay in the model's order. With a threshold of nothing thousands of boxes come, of which
+    a few hundred are wanted: looking ends with the last of those.
+    """
     order = np.argsort(-scores, kind="stable")
-    if agnostic:
-        return order[_kept(boxes[order], threshold)]
-    stays = np.zeros(len(order), bool)
-    ordered = classes[order]
-    for one in np.unique(ordered):
-        places = np.flatnonzero(ordered == one)
-        stays[places[_kept(boxes[order[places]], threshold)]] = True
-    return order[stays]
-
-
-def _kept(boxes: Floats, threshold: float) -> Indices:
-    """Of boxes in order: which stay."""
-    left, top, right, bottom = boxes.T.astype(np.float64)
+    left, top, right, bottom = boxes[order].T.astype(np.float64)
     areas = (right - left + 1) * (bottom - top + 1)
-    rest = np.arange(len(boxes))
+    kinds = np.zeros(len(order), np.intp) if agnostic else classes[order]
+    rest = np.arange(len(order))
     kept: list[int] = []
-    while len(rest):
+    while len(rest) and len(kept) < most:
         first, rest = int(rest[0]), rest[1:]
         kept.append(first)
-        if not len(rest):
-            break
         width = np.minimum(right[first], right[rest]) - np.maximum(left[first], left[rest]) + 1
         height = np.minimum(bottom[first], bottom[rest]) - np.maximum(top[first], top[rest]) + 1
         shared = np.maximum(width, 0) * np.maximum(height, 0)
-        rest = rest[~(shared / areas[rest] > threshold)]
-    return np.array(kept, np.intp)
+        covered = shared / areas[rest] > threshold
+        rest = rest[~(covered & (kinds[rest] == kinds[first]))]
+    return order[kept]

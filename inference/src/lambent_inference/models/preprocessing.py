@@ -19,6 +19,11 @@ from lambent_inference.models.resizing import resize
 Pixels = NDArray[np.uint8]
 Tensor = NDArray[np.float32]
 
+PADDED: Final = 4
+"""Bytes of a pixel as the decoder left it (`padded.py`)."""
+WORD: Final = np.dtype("<i4")
+STRIP: Final = 64
+"""Rows at once, so that what is in between stays in the processor's cache."""
 EDGES: Final[dict[Resize, int]] = {"fit-black": 0, "fit-white": 255, "fit-grey": 114}
 
 
@@ -62,26 +67,37 @@ def prepare(
 
 
 def normalise(pixels: Pixels, how: Input, out: Tensor) -> None:
-    """Pixels into `out`, channel by channel: one pass per channel is quicker than a transpose."""
+    """Pixels into `out`, channel by channel: quicker than a transpose."""
     order = (2, 1, 0) if how.channels == "bgr" else (0, 1, 2)
     mean, std = how.mean or (0.0, 0.0, 0.0), how.std or (1.0, 1.0, 1.0)
-    for place, channel in enumerate(order):
-        factor = 1.0 / (how.scale * std[place])
-        np.multiply(pixels[..., channel], np.float32(factor), out=out[place], dtype=np.float32)
-        if mean[place]:
-            out[place] -= np.float32(mean[place] / std[place])
+    for start in range(0, len(pixels), STRIP):
+        rows = slice(start, start + STRIP)
+        for place, channel in enumerate(order):
+            plane = out[place, rows]
+            np.copyto(plane, _channel(pixels[rows], channel))
+            plane *= np.float32(1.0 / (how.scale * std[place]))
+            if mean[place]:
+                plane -= np.float32(mean[place] / std[place])
+
+
+def _channel(pixels: Pixels, channel: int) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """Of pixels of four bytes by a shift, which is quicker than steps of four bytes."""
+    if pixels.shape[2] != PADDED:
+        return pixels[..., channel]
+    words: NDArray[np.int32] = pixels.view(WORD)[..., 0]
+    return words >> (8 * channel) & 0xFF
 
 
 def _prepare(
     image: Image, how: Input, width: int, height: int, steps: Preprocessing
 ) -> tuple[Pixels, Frame]:
-    pixels, crop_x, crop_y = image.pixels, 0, 0
+    pixels, crop_x, crop_y = image.pixels if image.padded is None else image.padded, 0, 0
     if how.static_crop is not None and steps.static_crop:
         pixels, crop_x, crop_y = _cropped(pixels, how.static_crop)
     if how.contrast is not None and steps.contrast:
         from lambent_inference.models.contrast import CONTRASTS
 
-        pixels = CONTRASTS[how.contrast](pixels)
+        pixels = CONTRASTS[how.contrast](pixels[..., :3])
     if how.grayscale and steps.grayscale:
         pixels = grey(pixels)
     pixels, scale_x, scale_y, pad_x, pad_y = _RESIZES[how.resize](pixels, width, height, how.resize)
@@ -104,7 +120,7 @@ def _fitted(pixels: Pixels, width: int, height: int, how: Resize) -> Resized:
     else:
         inner_width, inner_height = max(1, int(height * (before_width / before_height))), height
     pad_x, pad_y = (width - inner_width) // 2, (height - inner_height) // 2
-    out = np.full((height, width, 3), EDGES[how], np.uint8)
+    out = np.full((height, width, pixels.shape[2]), EDGES[how], np.uint8)
     inner = resize(pixels, inner_width, inner_height)
     out[pad_y : pad_y + inner_height, pad_x : pad_x + inner_width] = inner
     scale = min(width / before_width, height / before_height)
@@ -119,7 +135,9 @@ def _shortest_cropped(pixels: Pixels, width: int, height: int, _: Resize) -> Res
     scale = max(width / before_width, height / before_height)
     inner_width = max(width, round(before_width * scale))
     inner_height = max(height, round(before_height * scale))
-    smooth = Pillow.fromarray(pixels).resize((inner_width, inner_height), Pillow.Resampling.BICUBIC)
+    smooth = Pillow.fromarray(pixels[..., :3]).resize(
+        (inner_width, inner_height), Pillow.Resampling.BICUBIC
+    )
     x, y = (inner_width - width) // 2, (inner_height - height) // 2
     cut = np.asarray(smooth)[y : y + height, x : x + width]
     return cut, inner_width / before_width, inner_height / before_height, -x, -y

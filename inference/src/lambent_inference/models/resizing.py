@@ -3,8 +3,8 @@
 The original resizes with OpenCV, whose bilinear filter works in fixed point (11 bits per axis) and
 does not smooth. Pillow's own filters either smooth (`resize`) or truncate where OpenCV rounds
 (`transform`, off by one in half the pixels), which moves confidences in the third decimal. This is
-the same arithmetic in numpy, strip by strip so that a strip stays in the processor's cache: as
-fast as Pillow's transform.
+the same arithmetic in numpy, strip by strip so that a strip stays in the processor's cache. Pixels of
+four bytes (`padded.py`) are picked as one number each, which is several times as fast as three bytes.
 """
 
 from __future__ import annotations
@@ -15,43 +15,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+Lines = NDArray[np.int32]
 
 ONE: Final = 2048
 """1.0 as a weight of one axis."""
 STRIP: Final = 16
 """Output rows per step: the intermediate rows of a 1080p picture fit into 1 MB."""
+WORD: Final = np.dtype("<u4")
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """`pixels` (height × width × channels) in another size."""
-    before_height, before_width, _ = pixels.shape
+    before_height, before_width, channels = pixels.shape
     if (before_width, before_height) == (width, height):
         return pixels
     if (before_width, before_height) == (2 * width, 2 * height):
         return _halved(pixels)
-    columns = _Axis(width, before_width, edge_weight=False)
+    columns = _Axis(width, before_width, edge_weight=False, repeat=channels)
     rows = _Axis(height, before_height, edge_weight=True)
-    out = np.empty((height, width, pixels.shape[2]), np.uint8)
+    out = np.empty((height, width * channels), np.uint8)
     for start in range(0, height, STRIP):
         part = slice(start, min(height, start + STRIP))
         lines, low, high = _lines(pixels, rows, part, columns)
         upper = lines[low]
-        upper *= rows.weight_low[part, None, None]
+        upper *= rows.weight_low[part, None]
         upper >>= 16
         lower = lines[high]
-        lower *= rows.weight_high[part, None, None]
+        lower *= rows.weight_high[part, None]
         lower >>= 16
         upper += lower
         upper += 2
         upper >>= 2
         out[part] = upper
-    return out
+    return out.reshape(height, width, channels)
 
 
 class _Axis:
     """For every output position: its two neighbours before, and their weights."""
 
-    def __init__(self, after: int, before: int, *, edge_weight: bool) -> None:
+    def __init__(self, after: int, before: int, *, edge_weight: bool, repeat: int = 1) -> None:
         place = ((np.arange(after) + 0.5) * (before / after) - 0.5).astype(np.float32)
         floor = np.floor(place).astype(np.intp)
         share = place - floor.astype(np.float32)
@@ -61,13 +63,24 @@ class _Axis:
             share = np.where((floor < 0) | (floor >= before - 1), np.float32(0), share)
         self.low = np.clip(floor, 0, before - 1)
         self.high = np.clip(floor + 1, 0, before - 1)
-        self.weight_low = np.rint((np.float32(1) - share) * np.float32(ONE)).astype(np.int32)
-        self.weight_high = np.rint(share * np.float32(ONE)).astype(np.int32)
+        self.weight_low = self._weights(np.float32(1) - share, repeat)
+        self.weight_high = self._weights(share, repeat)
+        self.alone = not self.weight_high.any()
+        """Whether every position falls on one pixel, as where 1920 become 640."""
+        steps = np.unique(np.diff(self.low))
+        self.step = int(steps[0]) if len(steps) == 1 else 0
+        """The distance between neighbours where it is always the same, else 0."""
+
+    @staticmethod
+    def _weights(share: NDArray[np.float32], repeat: int) -> Lines:
+        """Once per channel, so that whole rows are multiplied at once."""
+        weights: Lines = np.rint(share * np.float32(ONE)).astype(np.int32)
+        return weights.repeat(repeat)
 
 
 def _lines(
     pixels: Pixels, rows: _Axis, part: slice, columns: _Axis
-) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.intp]]:
+) -> tuple[Lines, NDArray[np.intp], NDArray[np.intp]]:
     """The source rows of a strip, already resized across, and which of them each output row uses."""
     low, high = rows.low[part], rows.high[part]
     first, last = int(low[0]), int(high[-1]) + 1
@@ -78,13 +91,28 @@ def _lines(
         source = pixels[np.concatenate([low, high])]
         low = np.arange(len(low))
         high = low + len(low)
-    lines = source.take(columns.low, axis=1).astype(np.int32)
-    lines *= columns.weight_low[:, None]
-    right = source.take(columns.high, axis=1).astype(np.int32)
-    right *= columns.weight_high[:, None]
+    lines = _picked(source, columns.low, columns.step).astype(np.int32)
+    if columns.alone:
+        lines <<= 7
+        return lines, low, high
+    lines *= columns.weight_low
+    right = _picked(source, columns.high, 0).astype(np.int32)
+    right *= columns.weight_high
     lines += right
     lines >>= 4
     return lines, low, high
+
+
+def _picked(source: Pixels, places: NDArray[np.intp], step: int) -> Pixels:
+    """Some columns, as rows of bytes."""
+    if source.shape[2] != WORD.itemsize:
+        whole = step == 1 and len(places) == source.shape[1]
+        return (source if whole else source.take(places, axis=1)).reshape(len(source), -1)
+    words = source.view(WORD)[..., 0]
+    if step:
+        cut = words[:, places[0] : places[-1] + 1 : step]
+        return np.ascontiguousarray(cut).view(np.uint8)
+    return words.take(places, axis=1).view(np.uint8)
 
 
 def _halved(pixels: Pixels) -> Pixels:

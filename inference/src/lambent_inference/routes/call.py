@@ -79,13 +79,10 @@ class Call:
         return [task.result() for task in under_way]
 
     async def image(self, kind: str, value: Any, *, orient: bool = True) -> Image:
-        loader = self.service.images
-        if kind == "numpy":
-            return await loader.load(kind, value)
-        data = await loader.read(kind, value)
-        if self.captured:
+        image, data = await self.service.images.load(kind, value, orient=orient)
+        if self.captured and data is not None:
             self.pictures.append(data)
-        return await loader.decode(data, orient=orient)
+        return image
 
     async def add(
         self, model_id: str, key: str | None, *, model_type: str | None = None

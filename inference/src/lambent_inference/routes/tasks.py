@@ -25,6 +25,7 @@ from lambent_inference.models.contract import (
     Preprocessing,
     Segment,
     SegmentSemantics,
+    SemanticMask,
     Task,
 )
 from lambent_inference.routes import schema, shapes
@@ -161,8 +162,11 @@ async def respond(caller: Call, body: schema.CVInferenceRequest, task: Task) -> 
 
 
 async def shape(outcome: Outcome, inference_id: str) -> list[dict[str, Any]]:
-    """The answers as JSON; on the pool, because masks are compressed."""
-    return await work.run(_shape, outcome.answers, inference_id, outcome.seconds)
+    """The answers as JSON; masks of whole pictures are compressed, which is for the pool."""
+    answers = outcome.answers
+    if any(isinstance(one, SemanticMask) for one in answers):
+        return await work.run(_shape, answers, inference_id, outcome.seconds)
+    return _shape(answers, inference_id, outcome.seconds)
 
 
 def _shape(answers: Sequence[Answer], inference_id: str, seconds: float) -> list[dict[str, Any]]:

@@ -77,6 +77,7 @@ def select(candidates: Candidates, frame: Frame, task: Any) -> Kept:
             candidates.scores,
             candidates.classes,
             task.iou_threshold,
+            most=task.max_detections,
             agnostic=task.class_agnostic_nms,
         )
     order = order[: task.max_detections]
