@@ -41,7 +41,9 @@ from lambent.gateway.api_gateway import TAG, ApiGateways
 from lambent.gateway.catalog import UrlCatalog
 from lambent.gateway.front import Front
 from lambent.gateway.function_url import FunctionUrls
+from lambent.gateway.jwks import KeySets
 from lambent.gateway.stages import PATH_PREFIX as GATEWAY_PREFIX
+from lambent.gateway.tokens import Tokens
 from lambent.gateway.urls import PATH_PREFIX
 from lambent.http.server import Handler, Listener, Server
 from lambent.http.tls import tls_context
@@ -138,7 +140,11 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
         tls = tls_context(rooms.settings.tls_cert, rooms.settings.tls_key)
     gate = UrlGate(authenticator, access)
     apis = ApiGateways(
-        rooms.gateways, rooms.dispatcher, rooms.clock, GatewaySignature(authenticator, access)
+        rooms.gateways,
+        rooms.dispatcher,
+        rooms.clock,
+        GatewaySignature(authenticator, access),
+        Tokens(rooms.clock, KeySets(rooms.clock, rooms.settings.jwt_keys)),
     )
     front = Front(
         FunctionUrls(rooms.catalog, gate, rooms.dispatcher, rooms.clock),

@@ -74,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A domain whose `*.lambda-url.<region>` names reach this server through a proxy; FunctionUrl is
     then `https://<id>.lambda-url.<region>.<domain>/`."""
 
+    jwt_keys: dict[str, str] = {}
+    """Issuer → file or address of its key set (JWKS), for JWT authorizers whose issuer is not on the
+    public Internet (see [Gateways](gateway.md#tokens))."""
+
     sandbox: Literal["auto", "namespaces", "process"] = "auto"
     """`auto` isolates where this machine can and says so where it cannot; `process` never does."""
     network: Literal["auto", "none", "nat", "host"] = "auto"
@@ -294,7 +298,7 @@ def _check_together(settings: Settings) -> None:
 
 def _from_text(name: str, text: str) -> Any:
     """Environment variables are text: JSON where the setting is a table or a list."""
-    if name in {"auth_keys", "otlp_headers", "async_retry_delays_s"}:
+    if name in {"auth_keys", "otlp_headers", "jwt_keys", "async_retry_delays_s"}:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:

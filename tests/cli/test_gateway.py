@@ -30,6 +30,14 @@ def test_routes_are_added_listed_and_removed(served) -> None:
     assert url in shown.text
     wrong = served.run("gateway", "add", "shop", "/x", "hello", "--kind", "rest")
     assert (wrong.returncode, "is of the kind http" in wrong.stderr) == (2, True)
+    issuer = ("--issuer", "https://issuer.example/", "--audience", "app")
+    assert (
+        served.run("gateway", "add", "shop", "/t", "hello", *issuer, "--scope", "r").returncode == 0
+    )
+    (found,) = json.loads(served.run("gateway", "ls", "shop").stdout)["gateways"]
+    guarded = found["config"]["routes"][-1]
+    assert (guarded["authorizer"], guarded["scopes"]) == ("issuer.example", ["r"])
+    assert served.run("gateway", "add", "shop", "/u", "hello", *issuer[:2]).returncode == 2
     assert served.run("gateway", "rm", "shop").returncode == 0
     assert json.loads(served.run("gateway", "ls", "shop").stdout) == {"gateways": []}
     gone = served.run("gateway", "rm", "shop")

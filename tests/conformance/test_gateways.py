@@ -1,5 +1,6 @@
 """REST APIs, HTTP APIs and load balancers as their clients meet them, on a live server."""
 
+import base64
 import http.client
 import json
 import time
@@ -9,6 +10,8 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 ANSWERS = """
 import base64, json, time
@@ -338,6 +341,105 @@ def test_callers_who_sign(gateway):
     assert status == 200
     identity = json.loads(body)["requestContext"]["identity"]
     assert (identity["accessKey"], identity["accountId"]) == ("AKIDEXAMPLE", "123456789012")
+
+
+ISSUER = "https://tokens.example"
+
+
+def wrap(value):
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def token(start_server, tmp_path):
+    """Tokens of an issuer whose keys a server was told of; that server is the fixture's `server`."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    numbers = private.public_key().public_numbers()
+    key = {"kty": "RSA", "kid": "k1", "n": wrap(numbers.n.to_bytes(256)), "e": "AQAB"}
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": [key]}))
+
+    def made(**claims):
+        whole = {"iss": ISSUER, "aud": "app", "exp": int(time.time()) + 300, **claims}
+        text = f"{wrap({'alg': 'RS256', 'kid': 'k1'})}.{wrap(whole)}"
+        return f"{text}.{wrap(private.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+    made.server = start_server(jwt_keys=json.dumps({ISSUER: str(file)}))
+    return made
+
+
+@pytest.mark.slow  # a server of its own
+def test_tokens_of_an_issuer(token):
+    server = token.server
+    server.function("guarded", ANSWERS)
+    routes = [
+        {"path": "/plain", "authorizer": "issuer"},
+        {"path": "/scoped", "authorizer": "issuer", "scopes": ["read", "write"]},
+        {"path": "/old", "authorizer": "issuer", "payload_format": "1.0"},
+        {"path": "/open"},
+    ]
+    document = {
+        "kind": "HTTP",
+        "routes": [{"function": "guarded", **route} for route in routes],
+        "jwt_authorizers": {
+            "issuer": {
+                "issuer": ISSUER,
+                "audience": ["other", "app"],
+                "identity": ["header:Authorization", "query:token"],
+            }
+        },
+    }
+    status, facts = admin(server, "PUT", "api", document)
+    assert status == 200, facts
+    (url,) = facts["urls"].values()
+
+    def get(path, text="", form="Bearer "):
+        headers = {"Authorization": form + text} if text else {}
+        status, fields, body = ask(url, "GET", path, headers=headers)
+        return status, fields.get("www-authenticate"), json.loads(body)
+
+    assert get("/open")[0] == 200
+    assert get("/plain") == (401, "Bearer", {"message": "Unauthorized"})
+    status, _, event = get("/plain", token(sub="ann", groups=["a", "b"], level=3, scope="read x"))
+    assert status == 200
+    known = event["requestContext"]["authorizer"]["jwt"]
+    assert known["scopes"] is None
+    assert {k: known["claims"][k] for k in ("sub", "groups", "level", "iss", "aud")} == {
+        "sub": "ann", "groups": "[a b]", "level": "3", "iss": ISSUER, "aud": "app",
+    }  # fmt: skip
+    assert get("/plain", token(), "")[0] == 200
+    assert ask(url, "GET", f"/plain?token={token()}")[0] == 200
+    status, _, event = get("/scoped", token(scope="read x"))
+    assert (status, event["requestContext"]["authorizer"]["jwt"]["scopes"]) == (200, ["read", "x"])
+    for text in (token(), token(scope="other"), token(scp=[])):
+        assert get("/scoped", text) == (
+            403,
+            (
+                'Bearer scope="read write" error="insufficient_scope" '
+                'error_description="the token does not have the required scopes"'
+            ),
+            {"message": "Forbidden"},
+        )
+    for text, why in (
+        (token(aud="else"), "the token does not have a valid audience"),
+        (token(exp=int(time.time()) - 1), "the token has expired"),
+        ("nonsense", "token contains an invalid number of segments"),
+        (token()[:-8] + "AAAAAAAA", "the token has an invalid signature"),
+    ):
+        challenge = f'Bearer scope="" error="invalid_token" error_description="{why}"'
+        assert get("/plain", text) == (401, challenge, {"message": "Unauthorized"})
+    status, _, event = get("/old", token(sub="ann"))
+    assert (status, event["version"]) == (200, "1.0")
+    assert event["requestContext"]["authorizer"]["claims"]["sub"] == "ann"
+    for wrong in (
+        {"kind": "REST"},
+        {"jwt_authorizers": {"issuer": {"issuer": ISSUER, "audience": []}}},
+        {"jwt_authorizers": {"issuer": {"issuer": "file:///etc", "audience": ["a"]}}},
+        {"jwt_authorizers": {}},
+        {"authorizers": {"issuer": {"function": "guarded"}}},
+    ):
+        assert admin(server, "PUT", "wrong", document | wrong)[0] == 400, wrong
 
 
 def test_what_is_kept_and_what_is_refused(server, gateway, name):

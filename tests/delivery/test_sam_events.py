@@ -41,7 +41,10 @@ TEMPLATE = """
                 EnableSimpleResponses: true
                 AuthorizerPayloadFormatVersion: 2.0
                 Identity: {Headers: [Authorization]}
-              Tokens: {JwtConfiguration: {issuer: x}}
+              Tokens:
+                JwtConfiguration: {issuer: "https://issuer.example", audience: [app]}
+                IdentitySource: $request.querystring.token
+                AuthorizationScopes: [read]
       Auth:
         Type: AWS::Serverless::Function
         Properties: {Handler: auth.handler, FunctionName: decides}
@@ -70,6 +73,13 @@ TEMPLATE = """
             Jwt:
               Type: HttpApi
               Properties: {ApiId: !Ref Http, Path: /j, Method: GET, Auth: {Authorizer: Tokens}}
+            Wider:
+              Type: HttpApi
+              Properties:
+                ApiId: !Ref Http
+                Path: /w
+                Method: GET
+                Auth: {Authorizer: Tokens, AuthorizationScopes: [read, write]}
             Old:
               Type: HttpApi
               Properties: {ApiId: !Ref Http, Path: /d, Method: GET, PayloadFormatVersion: "1.0"}
@@ -118,6 +128,14 @@ def test_an_http_api(project) -> None:
     routes = {route.path: route for route in found.routes}
     assert (routes["/c"].method, routes["/c"].authorizer) == ("POST", "Simple")
     assert routes["/d"].payload_format == "1.0"
+    assert [(routes[path].authorizer, routes[path].scopes) for path in ("/j", "/w", "/c")] == [
+        ("Tokens", ("read",)),
+        ("Tokens", ("read", "write")),
+        ("Simple", ()),
+    ]
+    issuer = found.jwt_authorizers["Tokens"]
+    assert (issuer.issuer, issuer.audience) == ("https://issuer.example", ("app",))
+    assert issuer.identity == ("query:token",)
     simple = found.authorizers["Simple"]
     assert (simple.simple, simple.payload_format, simple.ttl_s) == (True, "2.0", 0)
 
@@ -130,4 +148,4 @@ def test_the_implicit_api(project) -> None:
 
 def test_what_is_not_served_is_named_and_not_open(project) -> None:
     named = {one.partition(" ")[0] for one in project.not_deployed}
-    assert named == {"Main.Events.Pooled", "Main.Events.Jwt", "Main.Events.Queue"}
+    assert named == {"Main.Events.Pooled", "Main.Events.Queue"}

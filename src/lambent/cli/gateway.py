@@ -33,6 +33,9 @@ def command() -> None:
     "--payload", "payload_format", type=click.Choice(["1.0", "2.0"]), help="Of an HTTP API (2.0)."
 )
 @click.option("--authorizer", metavar="FUNCTION|AWS_IAM", help="What decides who may call it.")
+@click.option("--issuer", help="Of tokens (JWT) that callers of an HTTP API must have.")
+@click.option("--audience", multiple=True, help="Whom a token of --issuer is for; one must match.")
+@click.option("--scope", "scopes", multiple=True, help="What a token must allow; one must match.")
 @click.option("--cors", "origins", multiple=True, metavar="ORIGIN", help="Pages that may call it.")
 @click.pass_obj
 def add(options: Options, /, name: str, route: str, function: str, **flags: Any) -> None:
@@ -59,6 +62,7 @@ def add(options: Options, /, name: str, route: str, function: str, **flags: Any)
     if flags["stage"]:
         config["stages"] = {**config.get("stages", {}), flags["stage"]: {}}
     _add_authorizer(config, made, flags["authorizer"])
+    _add_issuer(config, made, flags)
     if flags["origins"]:
         config["cors"] = {
             "allow_origins": list(flags["origins"]),
@@ -127,6 +131,25 @@ def _add_authorizer(config: dict[str, Any], route: dict[str, Any], authorizer: s
         known = config.get("authorizers", {})
         made = {"function": authorizer, "identity": ["header:Authorization"]}
         config["authorizers"] = {authorizer: made, **known}
+
+
+def _add_issuer(config: dict[str, Any], route: dict[str, Any], flags: dict[str, Any]) -> None:
+    """An issuer becomes the authorizer of its host's name."""
+    issuer = flags["issuer"]
+    if issuer is None:
+        return
+    if flags["authorizer"] is not None or not flags["audience"]:
+        raise Problem(
+            "USAGE",
+            "--issuer goes with --audience, and without --authorizer",
+            fix="lambent gateway add NAME ROUTE FUNCTION --issuer https://… --audience WHO",
+            exit_code=USAGE,
+        )
+    label = issuer.partition("://")[2].replace("/", "-").strip("-") or issuer
+    route["authorizer"] = label
+    route["scopes"] = list(flags["scopes"])
+    made = {"issuer": issuer, "audience": list(flags["audience"])}
+    config["jwt_authorizers"] = {**config.get("jwt_authorizers", {}), label: made}
 
 
 def _shown(route: dict[str, Any]) -> str:

@@ -54,6 +54,17 @@ class Authorizer(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP; REST has a format of its own."""
 
 
+class JwtAuthorizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """HTTP: an issuer whose tokens say who may, without a function."""
+
+    issuer: str
+    """As in the tokens' `iss`; its keys are found from here, or by the setting `jwt_keys`."""
+    audience: tuple[str, ...]
+    """One of them must be among a token's `aud`, or its `client_id`."""
+    identity: tuple[str, ...] = ("header:Authorization",)
+    """Where the token stands: the first of them that the request has."""
+
+
 class Route(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A method and a path, and what serves it."""
 
@@ -63,6 +74,8 @@ class Route(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payload_format: Literal["1.0", "2.0"] = "2.0"
     """HTTP."""
     authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
+    """HTTP, with an authorizer of `jwt_authorizers`: a token must have one of them."""
 
 
 class CorsRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +99,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     base_paths: dict[str, str] = {}
     """First segment of a path → the stage that it stands for, as custom domains map them."""
     authorizers: dict[str, Authorizer] = {}
+    jwt_authorizers: dict[str, JwtAuthorizer] = {}
+    """HTTP."""
     cors: CorsRules | None = None
     binary_media_types: tuple[str, ...] = ()
     """REST: which bodies travel as base64."""
@@ -181,6 +196,8 @@ def checked(name: str, config: GatewayConfig) -> GatewayConfig:
         seen.add(key)
     for label, authorizer in config.authorizers.items():
         _check_authorizer(config, label, authorizer)
+    for label, issuer in config.jwt_authorizers.items():
+        _check_jwt(config, label, issuer)
     return config
 
 
@@ -198,9 +215,13 @@ def _check_stages(config: GatewayConfig) -> None:
 def _check_route(config: GatewayConfig, route: Route) -> None:
     if route.method not in METHODS:
         raise InvalidParameterValue(f"'{route.method}' is not a method; ANY stands for all")
-    known = {None, IAM, *config.authorizers}
+    known = {None, IAM, *config.authorizers, *config.jwt_authorizers}
     if route.authorizer not in known or (config.kind == "ALB" and route.authorizer):
         raise InvalidParameterValue(f"the gateway has no authorizer '{route.authorizer}'")
+    if route.scopes and route.authorizer not in config.jwt_authorizers:
+        raise InvalidParameterValue(
+            f"the route {route.path} has scopes, and no authorizer of jwt_authorizers"
+        )
     if route.path == DEFAULT:
         if config.kind == "REST":
             raise InvalidParameterValue(
@@ -232,17 +253,35 @@ def _check_authorizer(config: GatewayConfig, label: str, authorizer: Authorizer)
         raise InvalidParameterValue(f"authorizer {label}: REST APIs take IAM policies only")
     if not 0 <= authorizer.ttl_s <= 3600:
         raise InvalidParameterValue(f"authorizer {label}: ttl_s is from 0 to 3600")
-    for source in authorizer.identity:
+    _check_identity(label, authorizer.identity)
+    try:
+        re.compile(authorizer.pattern)
+    except re.error as error:
+        raise InvalidParameterValue(f"authorizer {label}: pattern: {error}") from None
+
+
+def _check_identity(label: str, sources: tuple[str, ...]) -> None:
+    for source in sources:
         kind, _, member = source.partition(":")
         if kind not in {"header", "query", "stage", "context"} or not member:
             raise InvalidParameterValue(
                 f"authorizer {label}: '{source}' is not header:NAME, query:NAME, stage:NAME or "
                 "context:NAME"
             )
-    try:
-        re.compile(authorizer.pattern)
-    except re.error as error:
-        raise InvalidParameterValue(f"authorizer {label}: pattern: {error}") from None
+
+
+def _check_jwt(config: GatewayConfig, label: str, authorizer: JwtAuthorizer) -> None:
+    if config.kind != "HTTP":
+        raise InvalidParameterValue(f"authorizer {label}: only HTTP APIs take tokens of an issuer")
+    if label in config.authorizers or label == IAM:
+        raise InvalidParameterValue(f"two authorizers have the name {label}")
+    if not authorizer.issuer.startswith(("https://", "http://")):
+        raise InvalidParameterValue(f"authorizer {label}: the issuer is no address")
+    if not authorizer.audience:
+        raise InvalidParameterValue(f"authorizer {label}: audience names nobody")
+    if not authorizer.identity:
+        raise InvalidParameterValue(f"authorizer {label}: identity says nowhere to look")
+    _check_identity(label, authorizer.identity)
 
 
 def _not_found(name: str) -> ResourceNotFound:

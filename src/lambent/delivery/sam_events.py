@@ -129,9 +129,13 @@ def _add(
         return f"{kind} of {api_id}"
     authorizer = _authorizer_of(reader, api, properties.get("Auth") or {}, where)
     if authorizer is None:
-        return "its authorizer is none that lambent has: a Lambda function or AWS_IAM"
+        return "its authorizer is none that lambent has: a Lambda function, a JWT issuer or AWS_IAM"
     route = _route(reader, api, called, properties, where)
-    api.routes.append(route | ({"authorizer": authorizer} if authorizer != _OPEN else {}))
+    if authorizer != _OPEN:
+        route["authorizer"] = authorizer
+        if scopes := _scopes(reader, api, authorizer, properties.get("Auth") or {}, where):
+            route["scopes"] = scopes
+    api.routes.append(route)
     return ""
 
 
@@ -164,10 +168,46 @@ def _authorizer_of(reader: _Reader, api: _Api, own: Mapping[str, Any], where: st
     if name in (_OPEN, "AWS_IAM"):
         return str(name)
     declared = (auth.get("Authorizers") or {}).get(name)
+    if api.kind == "HTTP" and _is_jwt(declared):
+        return str(name)
     if not isinstance(declared, dict) or "FunctionArn" not in declared:
         return None
     ours = reader.target(declared["FunctionArn"], f"{where}.Auth") is not None
     return str(name) if ours else None
+
+
+def _is_jwt(declared: Any) -> bool:
+    return isinstance(declared, dict) and isinstance(declared.get("JwtConfiguration"), dict)
+
+
+def _scopes(
+    reader: _Reader, api: _Api, authorizer: str, own: Mapping[str, Any], where: str
+) -> list[str]:
+    """The event's, else its authorizer's: only JWT authorizers have any."""
+    declared = ((api.properties.get("Auth") or {}).get("Authorizers") or {}).get(authorizer) or {}
+    if not _is_jwt(declared):
+        return []
+    given = own.get("AuthorizationScopes", declared.get("AuthorizationScopes")) or []
+    return [str(one) for one in reader.value(given, f"{where}.AuthorizationScopes") or []]
+
+
+def _jwt(reader: _Reader, one: Mapping[str, Any], where: str) -> dict[str, Any]:
+    members = reader.value(one["JwtConfiguration"], f"{where}.JwtConfiguration")
+    given = {str(key).lower(): value for key, value in members.items()}
+    source = str(reader.value(one.get("IdentitySource"), where) or "$request.header.Authorization")
+    kinds = {"$request.header.": "header:", "$request.querystring.": "query:"}
+    identity = [
+        short + part.strip().removeprefix(prefix)
+        for part in source.split(",")
+        for prefix, short in kinds.items()
+        if part.strip().startswith(prefix)
+    ]
+    audience = given.get("audience") or []
+    return {
+        "issuer": str(given.get("issuer", "")),
+        "audience": [str(a) for a in (audience if isinstance(audience, list) else [audience])],
+        "identity": identity,
+    }
 
 
 def _document(reader: _Reader, api: _Api, logical_id: str) -> dict[str, Any]:
@@ -186,10 +226,17 @@ def _document(reader: _Reader, api: _Api, logical_id: str) -> dict[str, Any]:
     authorizers = {
         name: _authorizer(reader, api.kind, one, f"{logical_id}.Auth.{name}")
         for name, one in declared.items()
-        if name in used
+        if name in used and not _is_jwt(one)
     }
     if authorizers:
         found["authorizers"] = authorizers
+    issuers = {
+        name: _jwt(reader, one, f"{logical_id}.Auth.{name}")
+        for name, one in declared.items()
+        if name in used and _is_jwt(one)
+    }
+    if issuers:
+        found["jwt_authorizers"] = issuers
     cors = properties.get("Cors" if api.kind == "REST" else "CorsConfiguration")
     if cors := reader.value(cors, f"{logical_id}.Cors"):
         found["cors"] = _rest_cors(cors) if api.kind == "REST" else _http_cors(cors)

@@ -8,6 +8,7 @@ gateway's own answers are in `own_answers`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from lambent.gateway.request import HttpRequest
 from lambent.gateway.routes import Found, find, methods_at
 from lambent.gateway.running import Runner
 from lambent.gateway.stages import PATH_PREFIX, Entry, by_path, entered
+from lambent.gateway.tokens import Tokens
 from lambent.http.exchange import Exchange
 from lambent.observe.trace_header import new_trace
 
@@ -53,13 +55,19 @@ class ApiGateways:
     """Serves every gateway of a server."""
 
     def __init__(
-        self, gateways: Gateways, dispatcher: Dispatcher, clock: Clock, signature: Signature
+        self,
+        gateways: Gateways,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        signature: Signature,
+        tokens: Tokens,
     ) -> None:
         self.gateways = gateways
         self.dispatcher = dispatcher
         self.clock = clock
         self.signature = signature
         self.authorizers = Authorizers(clock)
+        self.tokens = tokens
 
     def by_path(self, exchange: Exchange) -> None:
         """Below `/_gateway/`."""
@@ -126,6 +134,7 @@ class _ApiCall:
             answer = await self._answer(body)
         except OwnAnswer as own:
             answer = own_answer(self._kind, own.reason)
+            answer = replace(answer, fields=[*answer.fields, *own.fields])
         except AnswerError:
             answer = own_answer(self._kind, "bad_answer")
         fields = [*self._own_fields(), *self._with_cors(answer.fields)]
@@ -197,16 +206,19 @@ class _ApiCall:
         )
         if name == IAM:
             return self._rooms.signature(self._exchange, request.body, self._gateway, arn)
-        asked = self._config.authorizers[name]
+        issuer = self._config.jwt_authorizers.get(name)
+        asked = "2.0" if issuer else self._config.authorizers[name].payload_format
         question = Question(
             request=request,
             arn=arn,
             route_key=_route_key(found),
             variables=entry.variables,
             stage=entry.stage,
-            event=self._event(entry, found, request, None, asked.payload_format),
+            event=self._event(entry, found, request, None, asked),
             trace=self._trace,
         )
+        if issuer is not None:
+            return await self._rooms.tokens.judge(issuer, found.route.scopes, question)
         return await self._rooms.authorizers.judge(self._gateway, name, question, runner)
 
     # ── the event ────────────────────────────────────────────────────────────────────────────
@@ -280,7 +292,8 @@ class _ApiCall:
         request: HttpRequest,
         authorizer: Verdict | Mapping[str, Any] | None,
     ) -> RestFrame:
-        signed = authorizer["iam"] if isinstance(authorizer, Mapping) else None
+        known = authorizer if isinstance(authorizer, Mapping) else {}
+        signed, of_token = known.get("iam"), known.get("jwt")
         declared = (request.header("content-type") or "").partition(";")[0].strip()
         return RestFrame(
             api_id=self._gateway.gateway_id,
@@ -289,7 +302,7 @@ class _ApiCall:
             stage=entry.stage,
             path_parameters=found.parameters,
             stage_variables=entry.variables,
-            authorizer=rest_context(authorizer) if isinstance(authorizer, Verdict) else None,
+            authorizer=rest_context(authorizer) if isinstance(authorizer, Verdict) else of_token,
             base_path=entry.stage_prefix,
             version="1.0" if self._kind == "HTTP" else None,
             caller=_caller(signed) if signed else {},

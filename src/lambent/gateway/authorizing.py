@@ -107,8 +107,8 @@ class Authorizers:
 def _identity(authorizer: Authorizer, question: Question) -> tuple[str, ...]:
     """The values that say who asks; a missing one is a 401 without asking the function."""
     values = []
-    for source in authorizer.identity:
-        value = _source(source, question)
+    for one in authorizer.identity:
+        value = source(one, question)
         if not value:
             raise OwnAnswer("unauthorized")
         values.append(value)
@@ -117,8 +117,9 @@ def _identity(authorizer: Authorizer, question: Question) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _source(source: str, question: Question) -> str | None:
-    kind, _, name = source.partition(":")
+def source(name: str, question: Question) -> str | None:
+    """What a request says at `header:NAME`, `query:NAME`, `stage:NAME` or `context:NAME`."""
+    kind, _, name = name.partition(":")
     if kind == "header":
         return question.request.header(name.lower())
     if kind == "query":

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from lambent.control.gateways import Kind
-from lambent.gateway.answer import HttpAnswer
+from lambent.gateway.answer import Fields, HttpAnswer
 
 Reason = Literal[
     "no_gateway", "no_stage", "no_route", "unsigned", "unauthorized", "denied", "explicit_deny",
@@ -24,9 +24,11 @@ Reason = Literal[
 class OwnAnswer(Exception):  # noqa: N818  what it is: an answer, not a mishap
     """The gateway answers by itself."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, fields: Fields | None = None) -> None:
+        """`fields` are headers beside those that every such answer has."""
         super().__init__(reason)
         self.reason: Final = reason
+        self.fields: Final = fields or []
 
 
 class _Words(NamedTuple):
