@@ -41,6 +41,7 @@
         │   ├── ChangeSetNotFound             404
         │   ├── InvalidChangeSetStatus        400
         │   └── InsufficientCapabilities      400
+        ├── S3Error                           as it says: one of S3's codes
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
         ├── FileSystemMountFailure            403  body says `Message`
@@ -313,6 +314,15 @@ class InsufficientCapabilities(StackError):  # noqa: N818
     """The template makes roles or has a transform, and nobody said that it may."""
 
     code = "InsufficientCapabilitiesException"
+
+
+class S3Error(AwsError):
+    """What S3 answers, by its own code and status; S3's model declares next to none of them."""
+
+    def __init__(self, code: str, message: str, status: int, **members: str) -> None:
+        super().__init__(message, **members)
+        self.s3_code = code
+        self.s3_status = status
 
 
 class InvalidRuntime(AwsError):  # noqa: N818

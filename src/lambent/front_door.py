@@ -29,6 +29,7 @@ from lambent.api.request_lookup import PREFIX as REQUESTS
 from lambent.api.request_lookup import RequestLookup
 from lambent.api.url_gate import UrlGate
 from lambent.clock import Clock
+from lambent.control.buckets import Buckets
 from lambent.control.gateways import Gateways
 from lambent.control.iam.keyring import KeyRing
 from lambent.control.service import Control
@@ -49,7 +50,7 @@ from lambent.http.server import Handler, Listener, Server
 from lambent.http.tls import tls_context
 from lambent.observe.log_streams import LogStreams
 from lambent.settings import Settings
-from lambent.stacks.service import Stacks
+from lambent.stacks.rooms import StackRooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ class Rooms:
     dispatcher: Dispatcher
     events: EventQueue
     logs: LogStreams
-    stacks: Stacks
+    stacks: StackRooms
+    buckets: Buckets | None
     catalog: UrlCatalog
     addresses: Addresses
     gateways: Gateways
@@ -126,6 +128,7 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
             event_source_mappings=rooms.control.event_source_mappings,
             logs=rooms.logs,
             stacks=rooms.stacks,
+            buckets=rooms.buckets,
             code_download=rooms.control.open_code,
         ),
         pages=rooms.pages,

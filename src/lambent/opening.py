@@ -14,6 +14,8 @@ import structlog
 
 from lambent.api.audit_records import Auditor
 from lambent.clock import Clock
+from lambent.control.aws_clients import AwsClients
+from lambent.control.buckets import Buckets
 from lambent.control.gateways import Gateways
 from lambent.control.iam.keyring import KeyRing
 from lambent.control.image_store import ImageStore
@@ -37,6 +39,7 @@ from lambent.observe.otlp import OtlpExporter
 from lambent.sandbox.choose import choose
 from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings
+from lambent.stacks.rooms import StackRooms
 from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
 from lambent.store.event_outbox import Message
@@ -79,6 +82,29 @@ def open_stores(
     images = ImageStore(artifacts, settings)
     stack.callback(images.close)
     return artifacts, images
+
+
+async def open_buckets(
+    settings: Settings,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    database: Database,
+    clients: AwsClients,
+) -> Buckets | None:
+    """Buckets of our own, where the settings name no S3."""
+    if clients.endpoint("s3") is not None:
+        return None
+    buckets = Buckets(database, settings.data_dir / "buckets", clock)
+    await buckets.open()
+    stack.push_async_callback(buckets.close)
+    return buckets
+
+
+async def let_stacks_work(stacks: StackRooms, url: str, stack: contextlib.AsyncExitStack) -> None:
+    """Once the door is open, and ended before it is shut: stacks are made by calls to this server."""
+    stacks.clients.listening(url)
+    await stacks.open()
+    stack.push_async_callback(stacks.close)
 
 
 async def open_logs(

@@ -39,7 +39,9 @@ from lambent.http.server import Listener
 from lambent.observe.prometheus import Exposition
 from lambent.opening import (
     keep_logs,
+    let_stacks_work,
     open_audit,
+    open_buckets,
     open_events,
     open_gateways,
     open_host,
@@ -53,7 +55,7 @@ from lambent.sandbox.choose import egress
 from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings
 from lambent.stacks.own_clients import OwnClients
-from lambent.stacks.service import Stacks
+from lambent.stacks.rooms import stack_rooms
 from lambent.store.database import Database
 from lambent.store.sealing import Sealer
 
@@ -157,6 +159,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         catalog = UrlCatalog(settings.url_base_domain)
         addresses = Addresses(settings, catalog)
         artifacts, image_store = open_stores(settings, stack)
+        buckets = await open_buckets(settings, clock, stack, database, clients)
         control = Control(
             database=database,
             artifacts=artifacts,
@@ -169,6 +172,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             settings=settings,
             clock=clock,
             clients=clients,
+            buckets=buckets,
             on_distrust=lambda: metrics.count("code_signing.errors"),
         )
         await control.open()
@@ -199,8 +203,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             SNAPSHOTS: snapshots.handle,
         }
         own = OwnClients(settings, clients, keys.secret_of)
-        stacks = Stacks(database, clock, own)
-        await stacks.open()
+        stacks = stack_rooms(database, clock, own)
         rooms = Rooms(
             settings=settings,
             clock=clock,
@@ -210,6 +213,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             events=events,
             logs=streams,
             stacks=stacks,
+            buckets=buckets,
             catalog=catalog,
             addresses=addresses,
             gateways=await open_gateways(database, stack),
@@ -220,8 +224,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             keys=keys,
         )
         listener = await open_front_door(rooms, stack)
-        own.listening(own_url(settings, listener))
-        stack.push_async_callback(stacks.close)
+        await let_stacks_work(stacks, own_url(settings, listener), stack)
         spawn(_prepare(planner, dispatcher))
         compiler.start(spawn)
         yield Platform(settings, host, listener, stop)

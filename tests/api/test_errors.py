@@ -73,7 +73,8 @@ def _all():
         if (
             inspect.isclass(kind)
             and issubclass(kind, errors.AwsError)
-            and kind is not errors.AwsError
+            # S3's have codes of their own, and a renderer that knows them (api/s3/door).
+            and kind not in (errors.AwsError, errors.S3Error)
         ):
             yield kind("text", **made.get(name, {}))
 

@@ -68,6 +68,8 @@ class Access:
 
         That is the caller's own, but for a function of another account whose policy lets it in.
         """
+        if (service, operation) == ("sts", "GetCallerIdentity"):
+            return identity
         scope = Scope(identity.account, identity.region)
         meant = actions.function_meant(service, scope, operation, values)
         foreign = meant is not None and meant.account != scope.account
@@ -93,6 +95,8 @@ class Access:
         if service == "lambda" and operation in _PASSES_ROLE and (role := values.get("Role")):
             passed = {"iam:passedtoservice": ["lambda.amazonaws.com"]}
             self.require(caller, "iam:PassRole", str(role), exchange, passed)
+        for arn in actions.objects_read(scope, values):
+            self.require(caller, "s3:GetObject", arn, exchange)
         return Identity(there.account, there.region, identity.access_key)
 
     def _policy(self, scope: Scope, function: FunctionRef) -> str:

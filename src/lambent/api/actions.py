@@ -1,6 +1,6 @@
 """What an API call is to IAM: its action, the resource it touches, and its condition keys.
 
-Follows the service authorization reference of Lambda, CloudWatch Logs and CloudFormation. A call
+Follows the service authorization reference of each service. A call
 that names no resource is about `*`. Given are the parsed members of the request, before validation:
 a name that makes no sense becomes an ARN that no policy means.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from lambent.control.names import FunctionRef, Scope, other_account, partition, resolve
 from lambent.errors import LambentError
@@ -19,6 +20,33 @@ _ACTIONS: Final = {
     "Invoke": "InvokeFunction",
     "InvokeWithResponseStream": "InvokeFunction",
     "GetLayerVersionByArn": "GetLayerVersion",
+}
+_S3_ACTIONS: Final = {
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeleteObjects": "DeleteObject",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListBuckets": "ListAllMyBuckets",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListParts": "ListMultipartUploadParts",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "UploadPart": "PutObject",
 }
 _QUALIFIED: Final = frozenset(
     {
@@ -78,6 +106,8 @@ class Meant(NamedTuple):
 def action(service: str, operation: str) -> str:
     if service == "lambda":
         operation = _ACTIONS.get(operation, operation)
+    if service == "s3":
+        operation = _S3_ACTIONS.get(operation, operation)
     return f"{service}:{operation}"
 
 
@@ -150,10 +180,34 @@ def _stack_resource(scope: Scope, operation: str, values: Values) -> str:  # noq
     return f"{here}:stack/{name}/*"
 
 
+def _s3_resource(scope: Scope, operation: str, values: Values) -> str:
+    bucket, key = values.get("Bucket"), values.get("Key")
+    if not bucket:
+        return "*"
+    objects = key or ("*" if operation == "DeleteObjects" else "")
+    here = f"arn:{partition(scope.region)}:s3:::{bucket}"
+    return f"{here}/{objects}" if objects else here
+
+
+def objects_read(scope: Scope, values: Values) -> list[str]:
+    """ARNs of the objects that a request has read: code of functions, sources of copies."""
+    here = f"arn:{partition(scope.region)}:s3:::"
+    found = [
+        f"{here}{source['S3Bucket']}/{source.get('S3Key', '')}"
+        for source in (values, values.get("Code"), values.get("Content"))
+        if isinstance(source, Mapping) and source.get("S3Bucket")
+    ]
+    if copied := values.get("CopySource"):
+        found.append(here + unquote(str(copied).partition("?")[0]).lstrip("/"))
+    return found
+
+
 _RESOURCES: Final[Mapping[str, Callable[[Scope, str, Values], str]]] = {
     "lambda": _lambda_resource,
     "logs": _logs_resource,
     "cloudformation": _stack_resource,
+    "s3": _s3_resource,
+    "sts": lambda scope, operation, values: "*",  # noqa: ARG005  as its kin
 }
 
 

@@ -13,17 +13,17 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import msgspec
 import structlog
 
-from lambent.api import downloads
+from lambent.api import cloudformation, downloads, sts
 from lambent.api.access import Access, root
 from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
 from lambent.api.browsers import refuse_foreign_pages
-from lambent.api.cloudformation.door import cloudformation_door, is_cloudformation
 from lambent.api.cloudwatch_logs.door import is_logs, logs_door
 from lambent.api.context import Context, Services
 from lambent.api.credentials import Identity
@@ -34,7 +34,9 @@ from lambent.api.operation import Operation, Streamed
 from lambent.api.operations import served
 from lambent.api.operations.invoke import PREFIX, SUFFIX, Invoker, too_large
 from lambent.api.operations.invoke_stream import STREAM_PREFIX, STREAM_SUFFIX, StreamCall
+from lambent.api.query_door import is_query, query_door
 from lambent.api.route import Match, Router
+from lambent.api.s3.door import is_s3, s3_door
 from lambent.api.serialise import Reply
 from lambent.clock import Clock, new_uuid
 from lambent.errors import LambentError, NotAvailable, RequestEntityTooLarge, ServiceException
@@ -99,8 +101,17 @@ class App:
         self._pages = pages or {}
         self._folders = {"/_code/": self._download, **(folders or {})}
         self._lambda = lambda_door(model, served() if operations is None else operations)
-        self._logs = logs_door()
-        self._cloudformation = cloudformation_door()
+        self._others: tuple[tuple[Callable[[Exchange], bool], Door], ...] = (
+            (is_logs, logs_door()),
+            (is_s3, s3_door()),
+            *(
+                (
+                    partial(is_query, name),
+                    query_door(name, room.model(), room.served(), room.NAMESPACE),
+                )
+                for name, room in (("cloudformation", cloudformation), ("sts", sts))
+            ),
+        )
         self._authenticator = authenticator or Authenticator(settings, clock)
         self._access = access
         self._auditor = auditor
@@ -153,9 +164,7 @@ class App:
         respond_error(exchange, new_uuid(), error)
 
     def _door(self, exchange: Exchange) -> Door:
-        if is_cloudformation(exchange):
-            return self._cloudformation
-        return self._logs if is_logs(exchange) else self._lambda
+        return next((door for told, door in self._others if told(exchange)), self._lambda)
 
     def _begin(self, exchange: Exchange) -> None:
         """Everything that can be refused before the body is read."""
@@ -258,6 +267,7 @@ class App:
             account=call.identity.account,
             region=call.identity.region,
             access_key=call.identity.access_key,
+            caller_arn=call.claim.caller.principal.arn if call.claim is not None else "",
             request_id=call.request_id,
             settings=self._settings,
             clock=self._clock,
@@ -279,8 +289,10 @@ async def _stream(exchange: Exchange, request_id: str, streamed: Streamed) -> No
     headers = [
         (b"x-amzn-RequestId", request_id.encode()),
         (b"content-type", streamed.content_type),
+        *streamed.headers,
     ]
-    exchange.start(200, headers)
+    measured = any(name == b"content-length" for name, _ in streamed.headers)
+    exchange.start(streamed.status, headers, chunked=not measured)
     async for part in streamed.parts:
         exchange.write(part)
         await exchange.drain()

@@ -33,7 +33,7 @@ PRESIGNED_MAX_S: Final = 7 * 24 * 3600
 HASH_OFF_LOOP_BYTES: Final = 256 * 1024
 """Bodies past this are hashed in an executor: 6 MB take 4 ms or more."""
 
-_UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+_UNSIGNED: Final = frozenset({"UNSIGNED-PAYLOAD", chunked_payload.UNSIGNED_TRAILER})
 _STAMP: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _FORM: Final = "%Y%m%dT%H%M%SZ"
 
@@ -138,7 +138,7 @@ class Authenticator:
         """
         payload_hash = claim.declared_hash
         chunked = payload_hash == chunked_payload.STREAMING
-        if payload_hash is None or not (chunked or payload_hash == _UNSIGNED):
+        if payload_hash is None or not (chunked or payload_hash in _UNSIGNED):
             actual = hashlib.sha256(body).hexdigest() if body else sigv4.EMPTY_SHA256
             if payload_hash is not None and not sigv4.equal(actual, payload_hash):
                 raise InvalidSignature(MISMATCH)
@@ -150,6 +150,7 @@ class Authenticator:
             sigv4.latin(head.headers.items()),
             claim.signed,
             payload_hash,
+            as_sent=claim.scope.service == "s3",
         )
         expected = sigv4.signature(claim.secret, claim.scope, claim.timestamp, request)
         if not sigv4.equal(expected, claim.signature):

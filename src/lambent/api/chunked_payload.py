@@ -10,9 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import Final
 
+from lambent.errors import S3Error
+
 STREAMING: Final = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+UNSIGNED_TRAILER: Final = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+"""Chunks without signatures, and a checksum behind them."""
+_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]*)?\r\n")
 _HEAD: Final = re.compile(rb"([0-9a-fA-F]{1,8});chunk-signature=([0-9a-f]{64})\r\n")
 _EMPTY: Final = hashlib.sha256(b"").hexdigest()
 
@@ -44,6 +50,32 @@ def decode(body: bytes, key: bytes, timestamp: str, scope: str, seed: str) -> by
     if at != len(body):
         raise BrokenChunks("something follows the last chunk")
     return b"".join(parts)
+
+
+def unframed(body: bytes, header: Callable[[bytes], bytes | None]) -> bytes:
+    """The payload of a body that may still be in chunks; what is behind the last is let go.
+
+    `verify` has taken those apart whose signatures count. Raises `S3Error`.
+    """
+    declared = header(b"x-amz-content-sha256") or b""
+    told = header(b"x-amz-decoded-content-length")
+    if not declared.startswith(b"STREAMING-") or told == str(len(body)).encode():
+        return body
+    at = 0
+    parts: list[bytes] = []
+    while head := _SIZE.match(body, at):
+        start = head.end()
+        end = start + int(head[1], 16)
+        if end == start:
+            found = b"".join(parts)
+            if told is None or told == str(len(found)).encode():
+                return found
+            break
+        if body[end : end + 2] != b"\r\n":
+            break
+        parts.append(body[start:end])
+        at = end + 2
+    raise S3Error("IncompleteBody", "The request body terminated unexpectedly", 400)
 
 
 def _signature(key: bytes, timestamp: str, scope: str, before: str, chunk: bytes) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol
 from lambent.clock import Clock
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
+from lambent.control.buckets import Buckets
 from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.concurrency import Concurrency
@@ -34,7 +35,7 @@ from lambent.control.versions import Versions
 from lambent.engine.invocation import Invocation
 from lambent.observe.log_streams import LogStreams
 from lambent.settings import Settings
-from lambent.stacks.service import Stacks
+from lambent.stacks.rooms import StackRooms
 
 
 class Engine(Protocol):
@@ -95,8 +96,10 @@ class Services:
     function_urls: FunctionUrls
     event_source_mappings: EventSourceMappings
     logs: LogStreams
-    stacks: Stacks | None = None
+    stacks: StackRooms | None = None
     """CloudFormation's; None where a test has none."""
+    buckets: Buckets | None = None
+    """Where deployment tools upload to; None where the settings name an S3."""
     code_download: Callable[[str], Awaitable[Path | None]] | None = None
     """Token of a `/_code/<token>` link → the zip's file, or None when there is none."""
 
@@ -109,6 +112,8 @@ class Context:
     region: str
     access_key: str
     """Whose signature it is, or says it is; empty without one."""
+    caller_arn: str
+    """Who that is, where signatures are verified; else empty."""
     request_id: str
     """Lower-case UUID; the answer's x-amzn-RequestId."""
     settings: Settings

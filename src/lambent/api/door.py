@@ -1,8 +1,8 @@
 """One AWS service behind the endpoint: how its requests are told, checked and answered.
 
 `app` owns what all services share (authentication, request ids, bodies, tasks); a `Door` is what
-differs. Lambda's is here; CloudWatch Logs' is in `cloudwatch_logs/door.py`,
-CloudFormation's in `cloudformation/door.py`.
+differs. Lambda's is here; CloudWatch Logs' is in `cloudwatch_logs/door.py`, S3's in `s3/door.py`;
+CloudFormation's and STS's are `query_door`s.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ class Door:
     parse: Parse = parse
     renders_id: Callable[[Reply, str], Reply] | None = None
     """Where the request's id stands in the body, too."""
+
+
+def scoped(exchange: Exchange, service: str) -> bool:
+    """Whether the request's credential, in a header or in the query, is one for `service`."""
+    authorization = exchange.headers.get(b"authorization") or b""
+    return (
+        f"/{service}/aws4_request".encode() in authorization
+        or f"%2F{service}%2Faws4_request".encode() in exchange.query
+    )
 
 
 def lambda_door(model: ServiceModel, operations: Mapping[str, Operation]) -> Door:

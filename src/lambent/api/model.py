@@ -1,4 +1,4 @@
-"""botocore's service models (Lambda, CloudWatch Logs) as the records that the front door walks.
+"""botocore's service models as the records that the front door walks.
 
 The JSON of the installed botocore is read directly: botocore's own loader costs 0.3 s of imports
 at start, this about 20 ms. Nothing here decides anything; `route`, `parse`, `validate` and
@@ -42,6 +42,10 @@ class Shape:
     pattern: str | None = None
     enum: tuple[str, ...] | None = None
     sensitive: bool = False
+    flattened: bool = False
+    """In XML: a list without an element around its items."""
+    item_name: str = "member"
+    """In XML: the element of a list's item."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +55,7 @@ class Member:
     name: str
     shape: Shape
     location: str
-    """`body`, `uri`, `querystring`, `header`, `headers` or `statusCode`."""
+    """`body`, `uri`, `querystring`, `header`, `headers` (all of a prefix) or `statusCode`."""
     wire_name: str
     path_name: str
     """How validation texts spell it: first letter lower-case."""
@@ -74,7 +78,7 @@ class OperationModel:
     def __post_init__(self) -> None:
         """Refuse what the walkers do not know, at start rather than in a request."""
         for member in self.input.members.values():
-            if member.location not in {"body", "uri", "querystring", "header"}:
+            if member.location not in {"body", "uri", "querystring", "header", "headers"}:
                 raise ConfigurationError(
                     f"botocore's {self.name} uses {member.location} members",
                     code="INSTALLATION_BROKEN",
@@ -160,6 +164,7 @@ class _Shapes:
                 pattern=record.get("pattern"),
                 enum=tuple(record["enum"]) if "enum" in record else None,
                 sensitive=record.get("sensitive", False),
+                flattened=record.get("flattened", False),
             )
             self._fill(shape, record)
         return self._made[name]
@@ -168,6 +173,7 @@ class _Shapes:
         """Inner shapes, after the outer one is known: a shape may hold itself."""
         if shape.kind == "list":
             shape.element = self[record["member"]["shape"]]
+            shape.item_name = record["member"].get("locationName", "member")
         elif shape.kind == "map":
             shape.key = self[record["key"]["shape"]]
             shape.element = self[record["value"]["shape"]]

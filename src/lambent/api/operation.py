@@ -33,6 +33,9 @@ class Streamed:
 
     content_type: bytes
     parts: AsyncIterator[bytes]
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """A Content-Length among them frames the answer."""
 
 
 @dataclass(frozen=True, slots=True)

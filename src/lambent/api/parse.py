@@ -47,16 +47,21 @@ def parse(match: Match, header: Header, body: bytes) -> dict[str, Value]:
                 value = _payload(member.shape, body)
             elif member.wire_name in document:
                 value = _from_json(member.shape, document[member.wire_name])
-        elif member.location == "uri":
-            value = _from_text(member.shape, match.labels[member.wire_name])
-        elif member.location == "querystring":
-            value = _from_query(member, match.query)
         else:
-            raw = header(member.wire_name.lower().encode())
-            value = None if raw is None else _from_text(member.shape, raw.decode("latin-1").strip())
+            value = outside(member, match, header)
         if value is not None:
             found[member.name] = value
     return found
+
+
+def outside(member: Member, match: Match, header: Header) -> Value:
+    """A member that travels beside the body: in the path, the query or a header."""
+    if member.location == "uri":
+        return _from_text(member.shape, match.labels[member.wire_name])
+    if member.location == "querystring":
+        return _from_query(member, match.query)
+    raw = header(member.wire_name.lower().encode())
+    return None if raw is None else _from_text(member.shape, raw.decode("latin-1").strip())
 
 
 def _document(shape: Shape, body: bytes) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Signature Version 4, the verifying side: canonical request, string to sign, signature.
 
 Pure functions over what was received. Follows "Signature Version 4 signing process" of the AWS
-General Reference, in the form that every service but S3 uses: the path, percent-encoded as it
-was sent, is normalised and encoded once more. `auth` decides what a mismatch means.
+General Reference: the path, percent-encoded as it was sent, is normalised and encoded once more,
+for every service but S3, whose keys may hold anything. `auth` decides what a mismatch means.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def canonical_request(
-    method: str, path: str, query: str, headers: Pairs, signed: Sequence[str], payload_hash: str
+    method: str,
+    path: str,
+    query: str,
+    headers: Pairs,
+    signed: Sequence[str],
+    payload_hash: str,
+    *,
+    as_sent: bool = False,
 ) -> str:
-    """`headers` by lower-case names; `signed` as the client listed them."""
+    """`headers` by lower-case names; `signed` as the client listed them; `as_sent` is S3's path."""
     values: dict[str, list[str]] = {name: [] for name in signed}
     for name, value in headers:
         if name in values:
@@ -32,7 +39,7 @@ def canonical_request(
     return "\n".join(
         (
             method,
-            canonical_path(path),
+            path if as_sent else canonical_path(path),
             canonical_query(query),
             lines,
             ";".join(signed),

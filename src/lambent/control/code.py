@@ -34,7 +34,7 @@ class ObjectSource(Protocol):
     """Where S3 objects come from; `s3.S3Source` on a server."""
 
     async def fetch(
-        self, region: str, bucket: str, key: str, version: str | None, target: Path, limit: int
+        self, scope: Scope, bucket: str, key: str, version: str | None, target: Path, limit: int
     ) -> None:
         """Write the object to `target`; raises `InvalidParameterValue` with S3's own error."""
         ...
@@ -72,9 +72,8 @@ class CodeStore:
         target = self._artifacts.incoming()
         try:
             await self._objects.fetch(
-                scope.region, code.s3_bucket, code.s3_key, code.s3_object_version, target,
-                UNZIPPED_LIMIT,
-            )  # fmt: skip
+                scope, code.s3_bucket, code.s3_key, code.s3_object_version, target, UNZIPPED_LIMIT
+            )
         except BaseException:
             target.unlink(missing_ok=True)
             raise

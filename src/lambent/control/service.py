@@ -14,6 +14,7 @@ from lambent.clock import Clock, new_uuid
 from lambent.control.account import AccountSettings
 from lambent.control.aliases import Aliases
 from lambent.control.aws_clients import AwsClients
+from lambent.control.buckets import Buckets
 from lambent.control.bundle import Bundle
 from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
@@ -67,6 +68,7 @@ class Control:
         new_id: Callable[[], str] = new_uuid,
         secret: bytes | None = None,
         clients: AwsClients | None = None,
+        buckets: Buckets | None = None,
         preparer: Preparer | None = None,
         images: ImageStore | None = None,
         url_address: Address = aws_address,
@@ -87,7 +89,7 @@ class Control:
             images,
         )
         code = CodeStore(
-            artifacts, S3Source(self.clients), registry, settings.zipped_limit_mb << 20
+            artifacts, S3Source(self.clients, buckets), registry, settings.zipped_limit_mb << 20
         )
         companions = Companions(self.clients)
         signatures = Signatures(artifacts, settings.signing_dir or default_dir())

@@ -74,6 +74,7 @@ class Template:
     outputs: Mapping[str, Any]
     transforms: tuple[str, ...]
     metadata: Mapping[str, Any]
+    rules: Mapping[str, Any]
 
 
 def read(text: str) -> Template:
@@ -135,6 +136,7 @@ def _template(text: str, document: Mapping[str, Any], transforms: tuple[str, ...
         outputs=_section(document, "Outputs"),
         transforms=transforms,
         metadata=_section(document, "Metadata"),
+        rules=_section(document, "Rules"),
     )
 
 

@@ -1,4 +1,4 @@
-"""boto3 clients for a stack: this very server for Lambda and Logs, the configured endpoint else.
+"""boto3 clients for a stack: this very server for what it serves, the configured endpoint else.
 
 The server's own are signed with the access key of whoever asked for the stack, so that what the
 stack does is what that caller may do; where signatures are not verified, the account's number as
@@ -16,6 +16,8 @@ from lambent.settings import Settings
 from lambent.stacks.errors import ResourceError
 
 OURS: Final = frozenset({"lambda", "logs"})
+UNLESS_CONFIGURED: Final = frozenset({"s3"})
+"""Here, too, as long as the settings name no other."""
 
 
 class OwnClients:
@@ -48,13 +50,19 @@ class OwnClients:
 
     def client(self, service: str, account: str, region: str, access_key: str) -> Any:
         """Raises `ResourceError` for a service that nobody has named an endpoint for."""
-        if service not in OURS:
+        if service not in OURS and not self._stands_in(service):
             if not self.has_endpoint(service):
                 raise ResourceError(
                     f"There is no {service} here: name its endpoint with the server's setting "
                     f"aws_endpoint_url, or AWS_ENDPOINT_URL_{service.upper()}"
                 )
             return self._companions.client(service, region)
+        return self._own(service, account, region, access_key)
+
+    def _stands_in(self, service: str) -> bool:
+        return service in UNLESS_CONFIGURED and not self.has_endpoint(service)
+
+    def _own(self, service: str, account: str, region: str, access_key: str) -> Any:
         secret = self._secret_of(access_key)
         key = (access_key if secret else account, service, region)
         with self._making:
@@ -77,7 +85,7 @@ class OwnClients:
             aws_secret_access_key=secret,
             config=Config(
                 read_timeout=120, retries={"max_attempts": 2, "mode": "standard"},
-                connect_timeout=5,
+                connect_timeout=5, s3={"addressing_style": "path"},
             ),
             **verify,
         )  # fmt: skip

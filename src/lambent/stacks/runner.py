@@ -9,6 +9,8 @@ to it any more. After each step the stack is saved, so that a crash leaves no re
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +23,7 @@ from lambent.stacks.graph import order
 from lambent.stacks.kinds import Kinds
 from lambent.stacks.kinds.kind import World
 from lambent.stacks.plan import Made, differing
-from lambent.stacks.stack import Output, Stack
+from lambent.stacks.stack import STACK, Output, Stack
 from lambent.stacks.values import Resolver
 
 Tell = Callable[[str, str, str, str, str], None]
@@ -31,11 +33,16 @@ Tell = Callable[[str, str, str, str, str], None]
 class Runner:
     """One change of one stack."""
 
-    def __init__(self, stack: Stack, kinds: Kinds, world: World, tell: Tell) -> None:
+    def __init__(
+        self, stack: Stack, kinds: Kinds, world: World, tell: Tell, cancelled: threading.Event
+    ) -> None:
+        """`cancelled` is set by whoever wants the update taken back."""
         self._stack = stack
         self._kinds = kinds
         self._world = world
         self._tell = tell
+        self._cancelled = cancelled
+        self._ends_s: float | None = None
         self._added: list[str] = []
         self._changed: list[Made] = []
         """As they were, in the order of their change."""
@@ -44,6 +51,8 @@ class Runner:
 
     def create(self, template: Template, exports: Mapping[str, str]) -> None:
         self._status("CREATE_IN_PROGRESS", "User Initiated")
+        if minutes := self._stack.timeout_minutes:
+            self._ends_s = time.monotonic() + 60 * minutes
         try:
             self._apply(template, exports)
         except (ResourceError, StackError) as error:
@@ -62,6 +71,14 @@ class Runner:
         self._status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         self._clean_up()
         self._status("UPDATE_COMPLETE")
+
+    def continue_rollback(self, skipped: frozenset[str]) -> None:
+        """The rest of a rollback that failed; what is `skipped` stays as it is."""
+        stack = self._stack
+        self._status("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
+        left = [one for one in stack.unrestored if one.logical_id not in skipped]
+        stack.unrestored = [old for old in left if not self._restore(old)]
+        self._rolled_back()
 
     def delete(self, retained: frozenset[str] = frozenset()) -> None:
         self._status("DELETE_IN_PROGRESS", "User Initiated")
@@ -82,12 +99,19 @@ class Runner:
         resolver = Resolver(template, values, stack.pseudo, self._attribute, exports)
         wanted = [name for name in order(template) if resolver.exists(name)]
         for name in wanted:
+            self._refuse_to_go_on()
             self._one(template.resources[name], resolver)
         for name in [name for name in stack.made if name not in wanted]:
             stack.leftovers.append(stack.made.pop(name))
         # What an update added may be needed by what was there before: deletion goes by this order.
         stack.made = {name: stack.made[name] for name in wanted}
         stack.outputs = outputs(template, resolver)
+
+    def _refuse_to_go_on(self) -> None:
+        if self._cancelled.is_set():
+            raise StackError("Resource update cancelled")
+        if self._ends_s is not None and time.monotonic() > self._ends_s:
+            raise StackError("Stack creation time exceeded the specified timeout. ")
 
     def _attribute(self, logical_id: str, attribute: str | None) -> Any:
         made = self._stack.made[logical_id]
@@ -189,7 +213,7 @@ class Runner:
             self._status("UPDATE_FAILED", reason)
             return
         self._status("UPDATE_ROLLBACK_IN_PROGRESS", reason)
-        failed = [old.logical_id for old in reversed(self._changed) if not self._restore(old)]
+        stack.unrestored = [old for old in reversed(self._changed) if not self._restore(old)]
         for name in reversed(self._added):
             stack.leftovers.append(stack.made.pop(name))
         # What the change would have removed is still wanted.
@@ -200,8 +224,12 @@ class Runner:
         stack.made = {**{n: stack.made[n] for n in before.made if n in stack.made}, **stack.made}
         for name in ("template", "parameters", "tags", "capabilities", "outputs", "description"):
             setattr(stack, name, getattr(before, name))
-        if failed:
-            names = ", ".join(failed)
+        self._rolled_back()
+
+    def _rolled_back(self) -> None:
+        """The end of a rollback."""
+        if self._stack.unrestored:
+            names = ", ".join(one.logical_id for one in self._stack.unrestored)
             self._status(
                 "UPDATE_ROLLBACK_FAILED",
                 f"The following resource(s) failed to update: [{names}]. ",
@@ -277,7 +305,7 @@ class Runner:
     def _status(self, status: str, reason: str = "") -> None:
         stack = self._stack
         stack.status, stack.reason = status, reason
-        self._tell(stack.name, stack.stack_id, "AWS::CloudFormation::Stack", status, reason)
+        self._tell(stack.name, stack.stack_id, STACK, status, reason)
 
 
 def outputs(template: Template, resolver: Resolver) -> list[Output]:

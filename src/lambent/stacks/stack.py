@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
 import msgspec
 
 from lambent.stacks.plan import Change, Made
 
+STACK: Final = "AWS::CloudFormation::Stack"
+"""The type of the stack itself in its events."""
 EVENTS_KEPT: Final = 1_000
 IN_PROGRESS: Final = "_IN_PROGRESS"
 USABLE: Final = frozenset(
@@ -51,6 +54,8 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     parameters: dict[str, str]
     tags: dict[str, str]
     capabilities: list[str]
+    role_arn: str = ""
+    notifications: list[str] = []
     changes: list[Change] = []
     status: str = "CREATE_COMPLETE"
     reason: str = ""
@@ -84,6 +89,8 @@ class Stack(msgspec.Struct, kw_only=True):
     made: dict[str, Made] = {}
     leftovers: list[Made] = []
     """Replaced or removed, and not yet deleted."""
+    unrestored: list[Made] = []
+    """What a rollback should have put back, and could not."""
     resource_states: dict[str, Event] = {}
     """The latest event of each resource."""
     outputs: list[Output] = []
@@ -92,6 +99,24 @@ class Stack(msgspec.Struct, kw_only=True):
     change_sets: dict[str, ChangeSet] = {}
     access_key: str = ""
     """Of whoever asked last: the stack's calls to this server are signed with it."""
+
+    def tell(
+        self, time_ms: int, logical_id: str, physical_id: str, kind: str, status: str, reason: str
+    ) -> None:
+        """One more event; the state of a resource is its latest."""
+        token = str(uuid.uuid4())
+        event = Event(
+            event_id=token if kind == STACK else f"{logical_id}-{status}-{token}",
+            time_ms=time_ms,
+            logical_id=logical_id,
+            physical_id=physical_id,
+            kind=kind,
+            status=status,
+            reason=reason,
+        )
+        self.events = [*self.events[-EVENTS_KEPT + 1 :], event]
+        if kind != STACK:
+            self.resource_states = {**self.resource_states, logical_id: event}
 
     @property
     def busy(self) -> bool:

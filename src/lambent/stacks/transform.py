@@ -20,6 +20,7 @@ def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> d
     """The template without SAM's resources; raises `StackError` with the translator's reasons."""
     try:
         import boto3
+        from samtranslator.metrics.metrics import DummyMetricsPublisher, Metrics
         from samtranslator.parser.parser import Parser
         from samtranslator.public.exceptions import InvalidDocumentException
         from samtranslator.translator.translator import Translator
@@ -29,10 +30,12 @@ def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> d
             "pip install 'lambent[sam]'"
         ) from None
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
+    metrics = Metrics("ServerlessTransform", DummyMetricsPublisher())
     translator = Translator(
         managed_policy_map=_Managed(),
         sam_parser=Parser(),
         boto_session=boto3.session.Session(region_name=region),
+        metrics=metrics,
     )
     try:
         found: dict[str, Any] = translator.translate(document, dict(values))
@@ -42,6 +45,8 @@ def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> d
             f"Transform {SAM} failed with: Invalid Serverless Application Specification "
             f"document. Number of errors found: {len(error.causes)}. {reasons}"
         ) from None
+    finally:
+        metrics.publish()  # it warns of what it has gathered and nobody took
     found.pop("Transform", None)
     found.pop("Globals", None)
     return found

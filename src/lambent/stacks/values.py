@@ -8,8 +8,10 @@ gives `Unknown` for what only the deployment will tell; it spreads through every
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -215,6 +217,21 @@ class Resolver:
         return UNKNOWN if contains_unknown(found) else msgspec.json.encode(found).decode()
 
 
+def _cidr(resolver: Resolver, argument: Any) -> Any:
+    found = resolver.resolve(argument)
+    if contains_unknown(found):
+        return UNKNOWN
+    block, count, *bits = found
+    network = ipaddress.ip_network(block, strict=False)
+    prefix = network.max_prefixlen - int(bits[0] if bits else 8)
+    if not 1 <= int(count) <= 256:
+        raise ValueError(count)
+    blocks = [str(one) for one in islice(network.subnets(new_prefix=prefix), int(count))]
+    if len(blocks) < int(count):
+        raise StackError(f"Template error: {block} has no {count} blocks of that size")
+    return blocks
+
+
 _FUNCTIONS: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {
     "GetAtt": Resolver._get_att,  # noqa: SLF001  its own table
     "Sub": Resolver._sub,  # noqa: SLF001
@@ -227,6 +244,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {
     "Not": Resolver._not,  # noqa: SLF001
     "And": Resolver._and,  # noqa: SLF001
     "Or": Resolver._or,  # noqa: SLF001
+    "Cidr": _cidr,
     "Base64": Resolver._base64,  # noqa: SLF001
     "ImportValue": Resolver._import_value,  # noqa: SLF001
     "GetAZs": Resolver._get_azs,  # noqa: SLF001

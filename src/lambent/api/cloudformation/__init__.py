@@ -12,6 +12,7 @@ from typing import Final
 from lambent.api.model import ServiceModel, load
 from lambent.api.operation import Operation
 
+NAMESPACE: Final = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 RESOURCES: Final[tuple[str, ...]] = ("change_sets", "events", "exports", "stacks", "templates")
 
 

@@ -38,10 +38,10 @@ class ListChangeSets(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
 async def create_change_set(ctx: Context, req: CreateChangeSet) -> Answer:
     stacks = stacks_of(ctx)
     try:
-        current = stacks.find(ctx.account, ctx.region, req.stack_name)
+        current = stacks.book.find(ctx.account, ctx.region, req.stack_name)
     except StackError:
         current = None
-    stack, change_set = await stacks.create_change_set(
+    stack, change_set = await stacks.change_sets.create(
         ctx.account,
         ctx.region,
         req.stack_name,
@@ -55,7 +55,7 @@ async def create_change_set(ctx: Context, req: CreateChangeSet) -> Answer:
 
 
 async def describe_change_set(ctx: Context, req: Named) -> Answer:
-    stack, found = stacks_of(ctx).find_change_set(
+    stack, found = stacks_of(ctx).change_sets.find(
         ctx.account, ctx.region, req.change_set_name, req.stack_name
     )
     return {
@@ -71,10 +71,12 @@ async def describe_change_set(ctx: Context, req: Named) -> Answer:
 
 async def execute_change_set(ctx: Context, req: ExecuteChangeSet) -> Answer:
     stacks = stacks_of(ctx)
-    stack, change_set = stacks.find_change_set(
+    stack, change_set = stacks.change_sets.find(
         ctx.account, ctx.region, req.change_set_name, req.stack_name
     )
-    await stacks.execute(stack, change_set, ctx.access_key, disable_rollback=req.disable_rollback)
+    await stacks.change_sets.execute(
+        stack, change_set, ctx.access_key, disable_rollback=req.disable_rollback
+    )
     return None
 
 
@@ -82,17 +84,17 @@ async def delete_change_set(ctx: Context, req: Named) -> Answer:
     """One that does not exist is as good as deleted."""
     stacks = stacks_of(ctx)
     try:
-        stack, found = stacks.find_change_set(
+        stack, found = stacks.change_sets.find(
             ctx.account, ctx.region, req.change_set_name, req.stack_name
         )
     except ChangeSetNotFound:
         return None
-    await stacks.delete_change_set(stack, found)
+    await stacks.change_sets.delete(stack, found)
     return None
 
 
 async def list_change_sets(ctx: Context, req: ListChangeSets) -> Answer:
-    stack = stacks_of(ctx).find(ctx.account, ctx.region, req.stack_name)
+    stack = stacks_of(ctx).book.find(ctx.account, ctx.region, req.stack_name)
     return {"Summaries": [_summary(stack, one) for one in stack.change_sets.values()]}
 
 

@@ -31,7 +31,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 async def describe_stack_events(ctx: Context, req: Paged) -> Answer:
     """Newest first."""
-    stack = stacks_of(ctx).find(ctx.account, ctx.region, req.stack_name)
+    stack = stacks_of(ctx).book.find(ctx.account, ctx.region, req.stack_name)
     newest = list(reversed(stack.events))
     start = _start(newest, req.next_token)
     page = newest[start : start + PAGE]
@@ -61,8 +61,8 @@ async def describe_stack_resources(ctx: Context, req: Resources) -> Answer:
 def _stack(ctx: Context, req: Resources) -> Stack:
     stacks = stacks_of(ctx)
     if req.stack_name is not None:
-        return stacks.find(ctx.account, ctx.region, req.stack_name)
-    for stack in stacks.all(ctx.account, ctx.region):
+        return stacks.book.find(ctx.account, ctx.region, req.stack_name)
+    for stack in stacks.book.all(ctx.account, ctx.region):
         if any(one.physical_id == req.physical_resource_id for one in stack.made.values()):
             return stack
     raise StackError(f"Stack for {req.physical_resource_id} does not exist")
@@ -79,7 +79,7 @@ async def describe_stack_resource(ctx: Context, req: Resources) -> Answer:
 
 
 async def list_stack_resources(ctx: Context, req: Paged) -> Answer:
-    stack = stacks_of(ctx).find(ctx.account, ctx.region, req.stack_name)
+    stack = stacks_of(ctx).book.find(ctx.account, ctx.region, req.stack_name)
     found = []
     for state in stack.resource_states.values():
         one = _resource(stack, state, "LastUpdatedTimestamp")

@@ -20,7 +20,7 @@ class ListImports(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 async def list_exports(ctx: Context, req: ListExports) -> Answer:  # noqa: ARG001  one page
-    found = stacks_of(ctx).exports(ctx.account, ctx.region)
+    found = stacks_of(ctx).book.exports(ctx.account, ctx.region)
     return {
         "Exports": [
             {"ExportingStackId": stack_id, "Name": name, "Value": value}
@@ -30,7 +30,7 @@ async def list_exports(ctx: Context, req: ListExports) -> Answer:  # noqa: ARG00
 
 
 async def list_imports(ctx: Context, req: ListImports) -> Answer:
-    found = stacks_of(ctx).importers(ctx.account, ctx.region, req.export_name)
+    found = stacks_of(ctx).book.importers(ctx.account, ctx.region, req.export_name)
     if not found:
         raise StackError(f"Export '{req.export_name}' is not imported by any stack.")
     return {"Imports": found}

@@ -1,4 +1,4 @@
-"""CreateStack, UpdateStack, DeleteStack, DescribeStacks, ListStacks, UpdateTerminationProtection."""
+"""Stacks: create, update, cancel, continue a rollback, delete, describe, list, protect."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ HIDDEN: Final = "****"
 
 
 class CreateStack(Asked, frozen=True, kw_only=True, rename="pascal"):
+    timeout_in_minutes: int | None = None
     disable_rollback: bool = False
     on_failure: str | None = None
     enable_termination_protection: bool = False
@@ -31,6 +32,14 @@ class DeleteStack(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     stack_name: str
     retain_resources: list[str] = []
     deletion_mode: str = "STANDARD"
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    stack_name: str
+
+
+class ContinueUpdateRollback(Named, frozen=True, kw_only=True, rename="pascal"):
+    resources_to_skip: list[str] = []
 
 
 class DescribeStacks(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -52,13 +61,14 @@ async def create_stack(ctx: Context, req: CreateStack) -> Answer:
     if req.on_failure is not None and req.disable_rollback:
         raise StackError("You can specify either DisableRollback or OnFailure, but not both.")
     on_failure = req.on_failure or ("DO_NOTHING" if req.disable_rollback else "ROLLBACK")
-    stack = await stacks_of(ctx).create(
+    stack = await stacks_of(ctx).stacks.create(
         ctx.account,
         ctx.region,
         req.stack_name,
         await wanted(ctx, req, None),
         on_failure=on_failure,
         protected=req.enable_termination_protection,
+        timeout_minutes=req.timeout_in_minutes,
     )
     return {"StackId": stack.stack_id}
 
@@ -66,11 +76,11 @@ async def create_stack(ctx: Context, req: CreateStack) -> Answer:
 async def update_stack(ctx: Context, req: UpdateStack) -> Answer:
     stacks = stacks_of(ctx)
     try:
-        stack = stacks.find(ctx.account, ctx.region, req.stack_name)
+        stack = stacks.book.find(ctx.account, ctx.region, req.stack_name)
     except StackError:
         raise StackError(f"Stack [{req.stack_name}] does not exist") from None
     wish = await wanted(ctx, req, stack)
-    await stacks.update(stack, wish, disable_rollback=req.disable_rollback)
+    await stacks.stacks.update(stack, wish, disable_rollback=req.disable_rollback)
     return {"StackId": stack.stack_id}
 
 
@@ -78,19 +88,33 @@ async def delete_stack(ctx: Context, req: DeleteStack) -> Answer:
     """A stack that does not exist is as good as deleted."""
     stacks = stacks_of(ctx)
     try:
-        stack = stacks.find(ctx.account, ctx.region, req.stack_name)
+        stack = stacks.book.find(ctx.account, ctx.region, req.stack_name)
     except StackError:
         return None
-    await stacks.delete(stack, frozenset(req.retain_resources), ctx.access_key)
+    await stacks.stacks.delete(stack, frozenset(req.retain_resources), ctx.access_key)
     return None
+
+
+async def cancel_update_stack(ctx: Context, req: Named) -> Answer:
+    rooms = stacks_of(ctx)
+    await rooms.stacks.cancel_update(rooms.book.find(ctx.account, ctx.region, req.stack_name))
+    return None
+
+
+async def continue_update_rollback(ctx: Context, req: ContinueUpdateRollback) -> Answer:
+    rooms = stacks_of(ctx)
+    stack = rooms.book.find(ctx.account, ctx.region, req.stack_name)
+    skipped = frozenset(req.resources_to_skip)
+    await rooms.stacks.continue_rollback(stack, skipped, ctx.access_key)
+    return {}
 
 
 async def describe_stacks(ctx: Context, req: DescribeStacks) -> Answer:
     stacks = stacks_of(ctx)
     if req.stack_name is not None:
-        found = [stacks.find(ctx.account, ctx.region, req.stack_name)]
+        found = [stacks.book.find(ctx.account, ctx.region, req.stack_name)]
     else:
-        every = stacks.all(ctx.account, ctx.region)
+        every = stacks.book.all(ctx.account, ctx.region)
         found = [stack for stack in every if stack.status != "DELETE_COMPLETE"]
     return {"Stacks": [description(stack) for stack in found]}
 
@@ -99,7 +123,7 @@ async def list_stacks(ctx: Context, req: ListStacks) -> Answer:
     wanted_states = set(req.stack_status_filter)
     found = [
         stack
-        for stack in stacks_of(ctx).all(ctx.account, ctx.region)
+        for stack in stacks_of(ctx).book.all(ctx.account, ctx.region)
         if not wanted_states or stack.status in wanted_states
     ]
     return {"StackSummaries": [_summary(stack) for stack in found]}
@@ -107,8 +131,8 @@ async def list_stacks(ctx: Context, req: ListStacks) -> Answer:
 
 async def update_termination_protection(ctx: Context, req: Protection) -> Answer:
     stacks = stacks_of(ctx)
-    stack = stacks.find(ctx.account, ctx.region, req.stack_name)
-    await stacks.protect(stack, protected=req.enable_termination_protection)
+    stack = stacks.book.find(ctx.account, ctx.region, req.stack_name)
+    await stacks.stacks.protect(stack, protected=req.enable_termination_protection)
     return {"StackId": stack.stack_id}
 
 
@@ -124,6 +148,8 @@ def description(stack: Stack) -> dict[str, Any]:
         "Parameters": shown_parameters(stack.template, stack.parameters),
         "DisableRollback": stack.disable_rollback,
         "NotificationARNs": stack.notifications,
+        "TimeoutInMinutes": stack.timeout_minutes,
+        "RollbackConfiguration": {},
         "Capabilities": stack.capabilities,
         "RoleARN": stack.role_arn or None,
         "EnableTerminationProtection": stack.protected,
@@ -181,6 +207,8 @@ OPERATIONS = (
     Operation("CreateStack", CreateStack, create_stack),
     Operation("UpdateStack", UpdateStack, update_stack),
     Operation("DeleteStack", DeleteStack, delete_stack),
+    Operation("CancelUpdateStack", Named, cancel_update_stack),
+    Operation("ContinueUpdateRollback", ContinueUpdateRollback, continue_update_rollback),
     Operation("DescribeStacks", DescribeStacks, describe_stacks),
     Operation("ListStacks", ListStacks, list_stacks),
     Operation("UpdateTerminationProtection", Protection, update_termination_protection),

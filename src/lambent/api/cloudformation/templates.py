@@ -11,6 +11,7 @@ from lambent.api.context import Context
 from lambent.api.operation import Answer, Operation
 from lambent.stacks import document, graph
 from lambent.stacks.document import Template
+from lambent.stacks.wanted import EXPAND, required_capabilities
 
 
 class GetTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -29,17 +30,17 @@ async def get_template(ctx: Context, req: GetTemplate) -> Answer:
     """The text as it was given, in either stage: what a transform made is not kept."""
     stacks = stacks_of(ctx)
     if req.change_set_name is not None:
-        _, change_set = stacks.find_change_set(
+        _, change_set = stacks.change_sets.find(
             ctx.account, ctx.region, req.change_set_name, req.stack_name
         )
         return {"TemplateBody": change_set.template, "StagesAvailable": ["Original"]}
-    stack = stacks.find(ctx.account, ctx.region, req.stack_name or "")
+    stack = stacks.book.find(ctx.account, ctx.region, req.stack_name or "")
     return {"TemplateBody": stack.template, "StagesAvailable": ["Original"]}
 
 
 async def get_template_summary(ctx: Context, req: Given) -> Answer:
     if req.stack_name is not None:
-        text = stacks_of(ctx).find(ctx.account, ctx.region, req.stack_name).template
+        text = stacks_of(ctx).book.find(ctx.account, ctx.region, req.stack_name).template
     else:
         text = await template_text(ctx, req, None)
     template = document.read(text)
@@ -68,10 +69,9 @@ async def validate_template(ctx: Context, req: Given) -> Answer:
 
 def _common(template: Template) -> dict[str, Any]:
     iam = [one for one in template.resources.values() if one.kind.startswith("AWS::IAM::")]
-    named = any("RoleName" in one.properties for one in iam)
-    capabilities = ["CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"] if iam else []
+    capabilities = required_capabilities(template)
     if template.transforms:
-        capabilities.append("CAPABILITY_AUTO_EXPAND")
+        capabilities.append(EXPAND)
     return {
         "Description": template.description or None,
         "Capabilities": capabilities,

@@ -11,8 +11,9 @@ import msgspec
 from lambent.api.context import Context
 from lambent.errors import StackError
 from lambent.stacks.document import BODY_LIMIT, URL_LIMIT
-from lambent.stacks.service import Stacks, Wanted
+from lambent.stacks.rooms import StackRooms
 from lambent.stacks.stack import Stack
+from lambent.stacks.wanted import Wanted
 
 
 class Parameter(msgspec.Struct, frozen=True, rename="pascal"):
@@ -40,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     notification_arns: list[str] = msgspec.field(default_factory=list, name="NotificationARNs")
 
 
-def stacks_of(ctx: Context) -> Stacks:
+def stacks_of(ctx: Context) -> StackRooms:
     assert ctx.services.stacks is not None
     return ctx.services.stacks
 
@@ -85,12 +86,20 @@ async def template_text(ctx: Context, asked: Any, current: Stack | None) -> str:
 
 
 async def _fetch(ctx: Context, url: str) -> str:
-    """A template in S3, at the configured endpoint; other places are nobody's business."""
+    """A template in S3, here or at the configured endpoint, as whoever asks may read it."""
     bucket, key = _place(url)
     from botocore.exceptions import BotoCoreError, ClientError
 
+    buckets = ctx.services.buckets
+
     def get() -> bytes:
-        client = stacks_of(ctx).companion("s3", ctx.region)
+        here = buckets is not None and buckets.has(bucket)
+        clients = stacks_of(ctx).clients
+        client = (
+            clients.client("s3", ctx.account, ctx.region, ctx.access_key)
+            if here
+            else clients.companion("s3", ctx.region)
+        )
         body = client.get_object(Bucket=bucket, Key=key)["Body"]
         with body:
             return bytes(body.read(URL_LIMIT + 1))

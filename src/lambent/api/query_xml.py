@@ -13,16 +13,19 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
+from lambent.api.errors import as_aws_error
 from lambent.api.model import OperationModel, Shape
 from lambent.api.operation import Answer
 from lambent.api.serialise import Reply
+from lambent.errors import LambentError, UnknownOperation
 
-NAMESPACE: Final = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 CONTENT_TYPE: Final = (b"content-type", b"text/xml")
 _ID: Final = b"@request-id@"
 
 
-def serialise(operation: OperationModel, answer: Answer, status: int | None) -> Reply:
+def serialise(
+    operation: OperationModel, answer: Answer, status: int | None, *, namespace: str
+) -> Reply:
     """`answer` by AWS's names; a member that the model lacks is our mistake."""
     values: Mapping[str, Any]
     if answer is None:
@@ -36,16 +39,26 @@ def serialise(operation: OperationModel, answer: Answer, status: int | None) -> 
     )
     name = operation.name
     text = (
-        f'<{name}Response xmlns="{NAMESPACE}">{inner}'
+        f'<{name}Response xmlns="{namespace}">{inner}'
         f"<ResponseMetadata><RequestId>{_ID.decode()}</RequestId></ResponseMetadata></{name}Response>"
     )
     return Reply(status or 200, [CONTENT_TYPE], text.encode())
 
 
-def error(status: int, code: str, message: str) -> Reply:
+def render(error: LambentError, *, namespace: str) -> Reply:
+    """An error as the query protocol has it, which calls an unknown operation InvalidAction."""
+    error = as_aws_error(error)
+    unknown = isinstance(error, UnknownOperation)
+    code = "InvalidAction" if unknown else error.code
+    status = 400 if unknown else error.status
+    code = code.removesuffix("Exception") if status == 403 else code
+    return _error(status, code, error.message or "", namespace)
+
+
+def _error(status: int, code: str, message: str, namespace: str) -> Reply:
     sender = "Sender" if status < 500 else "Receiver"
     text = (
-        f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>{sender}</Type><Code>{escape(code)}</Code>'
+        f'<ErrorResponse xmlns="{namespace}"><Error><Type>{sender}</Type><Code>{escape(code)}</Code>'
         f"<Message>{_text(message)}</Message></Error><RequestId>{_ID.decode()}</RequestId>"
         "</ErrorResponse>"
     )

@@ -8,7 +8,9 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from lambent.api.cloudformation import model, query, xml
+from lambent.api import query_form as query
+from lambent.api import query_xml as xml
+from lambent.api.cloudformation import NAMESPACE, model
 from lambent.errors import StackError, UnknownOperation
 
 SERVICE = botocore.session.get_session().get_service_model("cloudformation")
@@ -50,7 +52,7 @@ def test_answers_are_read_by_botocore():
             }
         ]
     }
-    reply = xml.with_request_id(xml.serialise(operation, answer, None), "id-1")
+    reply = xml.with_request_id(xml.serialise(operation, answer, None, namespace=NAMESPACE), "id-1")
     output = SERVICE.operation_model("DescribeStacks").output_shape
     response = {"status_code": 200, "headers": {}, "body": reply.body}
     found = create_parser("query").parse(response, output)
@@ -63,7 +65,9 @@ def test_answers_are_read_by_botocore():
 
 
 def test_errors_are_read_by_botocore():
-    reply = xml.with_request_id(xml.error(400, "ValidationError", "a < b @request-id@"), "id-2")
+    reply = xml.with_request_id(
+        xml.render(StackError("a < b @request-id@"), namespace=NAMESPACE), "id-2"
+    )
     output = SERVICE.operation_model("DescribeStacks").output_shape
     response = {"status_code": 400, "headers": {}, "body": reply.body}
     found = create_parser("query").parse(response, output)

@@ -35,7 +35,7 @@ def operation_of(operations: Mapping[str, OperationModel], body: bytes) -> Match
     action = form(body).get("Action", "")
     operation = operations.get(action)
     if operation is None:
-        raise UnknownOperation(f"Could not find operation {action[:200]} for version 2010-05-15")
+        raise UnknownOperation(f"Could not find operation {action[:200]}")
     return Match(operation, {}, [])
 
 
