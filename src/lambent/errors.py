@@ -16,6 +16,10 @@
         ├── InvalidSignature                  403
         ├── ResourceNotFound                  404  body says `Message`
         ├── ResourceConflict                  409
+        ├── SnapStartFailure                  400  a restore failed
+        ├── SnapStartTimeout                  408
+        ├── SnapStartNotReady                 409
+        ├── SnapStartRegenerationFailure      409
         ├── ResourceNotReady                  502
         ├── PreconditionFailed                412
         ├── RequestEntityTooLarge             413  {"message"} only
@@ -179,6 +183,18 @@ class SnapStartFailure(AwsError):  # noqa: N818
 
 class SnapStartTimeout(AwsError):  # noqa: N818
     code, status = "SnapStartTimeoutException", 408
+
+
+class SnapStartNotReady(AwsError):  # noqa: N818
+    """The snapshot of a version that has just been published is being made."""
+
+    code, status = "SnapStartNotReadyException", 409
+
+
+class SnapStartRegenerationFailure(AwsError):  # noqa: N818
+    """The snapshot of an Active version had to be made again, and its Init failed."""
+
+    code, status = "SnapStartRegenerationFailureException", 409
 
 
 class ResourceNotReady(AwsError):  # noqa: N818

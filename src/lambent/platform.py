@@ -152,6 +152,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             memory_limit_mb=settings.memory_limit_mb or _most_memory_mb(),
             freeze=settings.freeze,
             snapshot_idle_s=settings.snapshot_idle_s,
+            snapshots_most=settings.snapshots_most,
         )
         stack.push_async_callback(dispatcher.close)
         compiler = BytecodeCompiler(host, planner, clock)

@@ -96,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `latest` also `$LATEST` of functions with SnapStart; with `all` every function's, asked or not."""
     snapshot_idle_s: float = 3600.0
     """How long a snapshot that no environment uses is kept in memory."""
+    snapshot_creations: int = 100
+    """How many versions with SnapStart of an account and region may be Pending at a time."""
+    snapshots_most: int = 64
+    """How many snapshots are kept in memory; the longest unused is given back first."""
     freeze: bool = True
     """Whether idle environments are frozen, as on Lambda; a debugger needs them awake."""
     start_wait_s: float = 10.0

@@ -170,3 +170,27 @@ def test_a_custom_runtime_whose_init_fails_is_failed_when_published(server, name
     shown = until(lambda: _failed(server, name, version))
     assert shown["StateReasonCode"] == "FunctionError.RuntimeInitError"
     assert "exit status 3" in shown["StateReason"]
+
+
+def test_publishing_more_than_may_be_made_at_a_time_is_throttled(start_server, until):
+    server = start_server(snapshot_creations=1)
+    slow = "import time\ntime.sleep(1)\n" + SOURCE
+    for name in ("f", "g"):
+        server.function(name, slow, SnapStart=SNAP_START)
+    version = server.client.publish_version(FunctionName="f")["Version"]
+    with pytest.raises(server.client.exceptions.SnapStartNotReadyException) as early:
+        server.client.invoke(FunctionName="f", Qualifier=version)
+    assert early.value.response["ResponseMetadata"]["HTTPStatusCode"] == 409
+    with pytest.raises(server.client.exceptions.TooManyRequestsException) as refused:
+        server.client.publish_version(FunctionName="g")
+    assert refused.value.response["Reason"] == "ConcurrentSnapshotCreateLimitExceeded"
+    until(lambda: server.client.get_function_configuration(
+        FunctionName="f", Qualifier=version)["State"] == "Active")  # fmt: skip
+    assert _published(server, "g") == "1"
+
+
+def test_an_event_for_a_version_that_is_not_ready_is_refused_too(server, name):
+    server.function(name, "import time\ntime.sleep(1)\n" + SOURCE, SnapStart=SNAP_START)
+    version = server.client.publish_version(FunctionName=name)["Version"]
+    with pytest.raises(server.client.exceptions.SnapStartNotReadyException):
+        server.client.invoke(FunctionName=name, Qualifier=version, InvocationType="Event")

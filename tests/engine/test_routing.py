@@ -10,7 +10,7 @@ from lambent.clock import ManualClock
 from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
 from lambent.engine.admission import Admission
 from lambent.engine.routing import Route, RoutingTable
-from lambent.errors import ResourceConflict, ResourceNotFound
+from lambent.errors import ResourceConflict, ResourceNotFound, SnapStartNotReady
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:churn"
 FIRST = VersionTarget(
@@ -89,6 +89,14 @@ def test_weights_are_drawn_for_each_call():
         "1": 750,
         "2": 250,
     }
+
+
+def test_a_version_whose_snapshot_is_being_made_says_so():
+    routing, route = table()
+    versions = {LATEST: replace(FIRST, state="Pending", snap_start_asked=True)}
+    route.targets = replace(route.targets, versions=versions)
+    with pytest.raises(SnapStartNotReady, match="Lambda is initializing your function"):
+        routing.choose(route, None)
 
 
 @pytest.mark.parametrize("state", ["Pending", "Failed"])

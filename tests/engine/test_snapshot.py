@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import accumulate
 
 import pytest
+
+from lambent.errors import SnapStartRegenerationFailure
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -91,5 +94,62 @@ def test_a_template_ends_with_its_version(engine):
         (new,) = engine.dispatcher.snapshots.standing().values()
         engine.dispatcher.function_deleted("123456789012", "us-east-1", "f")
         await _until(lambda: not os.path.exists(f"/proc/{new.pid}"))
+
+    engine(scenario)
+
+
+def test_an_init_that_fails_when_the_snapshot_is_made_again_has_awss_error(engine):
+    async def scenario(engine):
+        engine.function("raise ValueError('no database today')", snap_start=True)
+        assert (await engine.error())["errorType"] == "ValueError"  # AWS knows of no snapshot
+        source = "raise ValueError('no database today')"
+        engine.function(source, snap_start=True, snap_start_asked=True)
+        with pytest.raises(SnapStartRegenerationFailure, match="no database today"):
+            await engine.call()
+
+    engine(scenario)
+
+
+def test_the_number_of_templates_is_bounded_and_the_others_memory_is_returned(engine):
+    source = "def handler(event, context):\n    return 1\n"
+
+    async def scenario(engine):
+        snapshots = engine.dispatcher.snapshots
+        pids = set()
+        for name in ("a", "b", "c", "d"):
+            engine.function(source, name, snap_start=True)
+            target = engine.targets[name].versions["$LATEST"]
+            pids.add((await snapshots.template(target)).pid)
+            assert target.arn in {arn for arn, _ in snapshots.standing()}
+        standing = {each.pid for each in snapshots.standing().values()}
+        assert len(standing) == 2
+        await _until(lambda: {pid for pid in pids if os.path.exists(f"/proc/{pid}")} == standing)
+        assert await engine.answer(name="a") == 1  # from another one
+
+    engine(scenario, snapshots_most=2)
+
+
+def test_templates_are_made_a_few_at_a_time(engine):
+    source = """
+import time
+print("began", time.monotonic())
+time.sleep(0.1)
+print("ended", time.monotonic())
+def handler(event, context):
+    return 1
+"""
+    count, most = 8, 2 * len(os.sched_getaffinity(0))
+
+    async def scenario(engine):
+        for number in range(count):
+            engine.function(source, f"f{number}", snap_start=True)
+        made = engine.dispatcher.snapshots
+        targets = [each.versions["$LATEST"] for each in engine.targets.values()]
+        await asyncio.gather(*(made.template(target) for target in targets))
+        said = [line.split() for name in engine.targets for line in await engine.log(name)]
+        steps = sorted((float(at), what) for what, at in filter(lambda x: len(x) == 2, said))
+        assert len(steps) == 2 * count
+        running = accumulate(1 if what == "began" else -1 for _, what in steps)
+        assert max(running) <= most
 
     engine(scenario)

@@ -25,7 +25,7 @@ from lambent.control.bundle import Bundle, difference, packages
 from lambent.control.image_store import ImageStore
 from lambent.control.names import Scope, version_name
 from lambent.control.targets import FunctionTargets, Prepared, Preparer, TargetListener
-from lambent.errors import LambentError
+from lambent.errors import LambentError, TooManyRequests
 from lambent.own_tags import Snapshots
 from lambent.store import aliases, functions, versions
 from lambent.store.artifacts import Artifacts
@@ -60,11 +60,16 @@ class Registry:
         state_delay_s: float,
         preparer: Preparer | None = None,
         snapshots: Snapshots = "published",
+        snapshot_creations: int = 100,
         images: ImageStore | None = None,
     ) -> None:
-        """`preparer` makes the snapshots of versions that want one; `snapshots`: who may."""
+        """`preparer` makes the snapshots of versions that want one; `snapshots`: who may.
+
+        `snapshot_creations`: how many of an account and region are made at a time.
+        """
         self._preparer = preparer
         self._snapshots = snapshots
+        self._snapshot_creations = snapshot_creations
         self._images = images
         self._database = database
         self._artifacts = artifacts
@@ -168,6 +173,7 @@ class Registry:
         async with self._locks.setdefault(key.scope, asyncio.Lock()):
             old = self.get(*key)
             new, answer = rule(old)
+            self._check_snapshots(key.scope, old, new)
             if new is not None and self._state_delay_s <= 0:
                 new = self._settle(new)
             changes = difference(old, new)
@@ -176,6 +182,25 @@ class Registry:
                 self._swap(key, old, new)
                 self._follow(key, old, new)
             return answer
+
+    def _check_snapshots(self, scope: Scope, old: Bundle | None, new: Bundle | None) -> None:
+        """AWS makes so many snapshots of an account at a time, and refuses to publish more."""
+        before = 0 if old is None else self._pending_snapshots(old)
+        more = 0 if new is None else self._pending_snapshots(new) - before
+        if more > 0:
+            now = sum(map(self._pending_snapshots, self.all(scope)))
+            if now + more > self._snapshot_creations:
+                raise TooManyRequests(
+                    "Lambda was unable to create a new snapshot because you have reached your "
+                    "concurrent snapshot creation limit.",
+                    reason="ConcurrentSnapshotCreateLimitExceeded",
+                )
+
+    def _pending_snapshots(self, bundle: Bundle) -> int:
+        return sum(
+            version.state == "Pending" and self._wants_snapshot(version)
+            for version in bundle.versions.values()
+        )
 
     def _swap(self, key: Key, old: Bundle | None, new: Bundle | None) -> None:
         """Make `new` what exists, and tell the engine when that changes what can run."""
@@ -247,7 +272,9 @@ class Registry:
         if bundle is None or version is None:
             return Prepared()
         if self._images is not None and version.code.image_uri:
-            return await self._images.prepare(version.code)
+            prepared = await self._images.prepare(version.code)
+            if prepared.failed:
+                return prepared
         if not self._wants_snapshot(version):
             return Prepared()
         assert self._preparer is not None

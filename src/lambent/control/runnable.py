@@ -60,13 +60,19 @@ def targets(
 
 def _restored(bundle: Bundle, version: Version, snapshots: Snapshots) -> bool:
     """Published versions as AWS has it, and what the function's tag or this server adds to it."""
-    asked = version.configuration.snap_start == "PublishedVersions"
     tag = bundle.function.tags.get(own_tags.SNAPSHOTS)
     if tag in get_args(Snapshots):
         snapshots = cast(Snapshots, tag)
     if snapshots == "all":
         return not version.configuration.tenant_isolation
-    return asked and (version.number != LATEST or snapshots == "latest")
+    if snapshots == "latest":
+        return version.configuration.snap_start == "PublishedVersions"
+    return _asked(version)
+
+
+def _asked(version: Version) -> bool:
+    """As on AWS: SnapStart applies to published versions."""
+    return version.number != LATEST and version.configuration.snap_start == "PublishedVersions"
 
 
 def version_target(
@@ -102,6 +108,7 @@ def version_target(
         system_log_level=kept.logging.system_level,
         tracing_mode=kept.tracing_mode,
         snap_start=_restored(bundle, version, snapshots),
+        snap_start_asked=_asked(version),
         sample_event=bundle.function.tags.get(own_tags.SAMPLE_EVENT, ""),
         max_concurrency=capacity_config.max_concurrency(kept),
         min_environments=(scaling.least or 0) if kept.capacity is not None else 0,

@@ -86,6 +86,7 @@ class Control:
             settings.state_delay_s,
             preparer,
             settings.snapshots,
+            settings.snapshot_creations,
             images,
         )
         code = CodeStore(

@@ -50,6 +50,8 @@ class VersionTarget:
     system_log_level: str | None = None
     tracing_mode: str = "PassThrough"
     snap_start: bool = False
+    snap_start_asked: bool = False
+    """It is one of those that AWS restores, too: errors of its snapshot are AWS's."""
     sample_event: str = ""
     """A file in the package with an event that a snapshot's trial runs; empty for none."""
     max_concurrency: int = 0

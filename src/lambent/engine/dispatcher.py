@@ -67,6 +67,7 @@ class Dispatcher:
         memory_limit_mb: int = 1 << 20,
         freeze: bool = True,
         snapshot_idle_s: float = 3600.0,
+        snapshots_most: int = 64,
         start_wait_s: float = 10.0,
         gauge: Gauge | None = None,
         keep_alive: KeepAlive | None = None,
@@ -81,7 +82,7 @@ class Dispatcher:
         self._living: set[Environment] = set()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
-        self.snapshots = Snapshots(launcher, spawn, idle_s=snapshot_idle_s)
+        self.snapshots = Snapshots(launcher, spawn, most=snapshots_most, idle_s=snapshot_idle_s)
         self._keeper = Keeper(
             self._pools,
             clock,

@@ -64,6 +64,7 @@ class Launcher:
 
         Blocking: lays out the interpreter on first use.
         """
+        ground = self._planner.ground(target)
         reasons = (
             (self._host.kind != "namespaces", "this machine's sandbox does not isolate"),
             (
@@ -71,7 +72,7 @@ class Launcher:
                 "environments that share the host's network cannot be forked",
             ),
             (
-                target.runtime is None or not target.runtime.startswith("python"),
+                not ground.python,
                 f"the runtime {target.runtime or 'of the image'} cannot be forked",
             ),
             (bool(target.max_concurrency), "its environments take several invokes at once"),
@@ -87,7 +88,6 @@ class Launcher:
         why = next((reason for holds, reason in reasons if holds), "")
         if not why:
             processor.check(target)
-            self._planner.ground(target)
         return why
 
     def traces(self, target: VersionTarget) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lambent.control.names import Scope
 from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
-from lambent.errors import NoPublishedVersion, ResourceConflict, ResourceNotFound
+from lambent.errors import NoPublishedVersion, ResourceConflict, ResourceNotFound, SnapStartNotReady
 
 if TYPE_CHECKING:
     from lambent.engine.admission import Concurrency, Provisioned
@@ -104,6 +104,11 @@ def refuse(target: VersionTarget) -> None:
     """Raise what AWS answers for a version that is not Active; an Inactive one is woken instead."""
     if target.state == "Inactive":
         return
+    if target.state == "Pending" and target.snap_start_asked:
+        raise SnapStartNotReady(
+            "Lambda is initializing your function. "
+            "It will be ready to invoke once your function state becomes ACTIVE."
+        )
     raise ResourceConflict(
         "The operation cannot be performed at this time. "
         f"The function is currently in the following state: {target.state}"

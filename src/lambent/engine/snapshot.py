@@ -34,7 +34,7 @@ from lambent.engine.log_pipe import LogPipe
 from lambent.engine.owner import SNAP_START
 from lambent.engine.runtime import RUNTIME_API_PORT, LogSink, Runtime, start_process
 from lambent.engine.snapshot_link import InitFailed, SnapshotLink, TemplateGone
-from lambent.errors import LambentError
+from lambent.errors import LambentError, SnapStartRegenerationFailure
 from lambent.runtimes import frames
 from lambent.runtimes.frames import CHANNEL_FD
 from lambent.sandbox.namespaces import SPACES
@@ -295,6 +295,8 @@ class Snapshots:
         self._launcher = launcher
         self._spawn = spawn
         self._most = most
+        self._turns = asyncio.Semaphore(2 * len(os.sched_getaffinity(0)))
+        """Of Inits side by side: fifty versions published at once do not exhaust the host."""
         self._made: OrderedDict[tuple[str, str], asyncio.Future[Template]] = OrderedDict()
         """By ARN and generation; the one used last is the last."""
         self._standby: dict[tuple[str, str], str] = {}
@@ -324,13 +326,22 @@ class Snapshots:
         return _key(target) in self._standby or (made is not None and made.done() and _usable(made))
 
     async def find(self, target: VersionTarget) -> Template | None:
-        """The template to fork from; None for a version that is started in the plain way."""
+        """The template to fork from; None for a version that is started in the plain way.
+
+        Raises SnapStartRegenerationFailureException where AWS would: Init, well once, fails now.
+        """
         if not target.snap_start or _key(target) in self._standby:
             return None
         try:
             template = await self.template(target)
-        except (Failed, Standby):
+        except Standby:
             return None
+        except Failed as error:
+            if not target.snap_start_asked:
+                return None  # a snapshot that AWS does not know of changes no answer
+            raise SnapStartRegenerationFailure(
+                f"Lambda couldn't regenerate the SnapStart snapshot for the function. {error.reason}"
+            ) from None
         return template
 
     async def template(self, target: VersionTarget) -> Template:
@@ -356,7 +367,8 @@ class Snapshots:
         )
         try:
             _refuse(await asyncio.to_thread(self._launcher.unforkable, target))
-            await template.make()
+            async with self._turns:
+                await template.make()
         except Standby as why:
             self.stand_by(target, str(why))
             made.set_exception(why)

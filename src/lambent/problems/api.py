@@ -26,6 +26,18 @@ ENTRIES: Final = (
         "Do less in `register_after_restore`, or later, in the handler.",
     ),
     Entry(
+        "SnapStartNotReadyException",
+        "409: the version's snapshot is being made.",
+        "A version with SnapStart is Pending while its Init runs, once, in what others are forked from.",
+        "Wait for `State` Active: aws lambda wait published-version-active.",
+    ),
+    Entry(
+        "SnapStartRegenerationFailureException",
+        "409: the version's snapshot had to be made again, and its Init failed.",
+        "After a restart, or a long rest, Init runs anew; it met what was not so when it was published.",
+        "The message and the version's log say what; every call tries again.",
+    ),
+    Entry(
         "SerializationException",
         "400: the body cannot be read.",
         "It is not JSON, or a value has the wrong type.",

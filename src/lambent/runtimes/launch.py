@@ -44,6 +44,7 @@ COMPILER_FLAGS: Final = ("-I", "-S", "-B", "-W", "ignore", "-X", "utf8")
 """Nothing but the standard library can be imported, and no variable has an effect."""
 
 
+PYTHON_SCRIPT: Final = "bootstrap.py"
 MOST_IMAGE_GROUNDS: Final = 1000
 V8_CODE_MB: Final = 576
 """From Node.js 24 on V8 maps half a gigabyte for compiled code, writable, at its start (tried)."""
@@ -71,6 +72,11 @@ class Ground:
     """In runtime_dir: the first that the interpreter runs."""
     managed: Managed | None = None
     """Of an image whose handler our runtime serves; `interpreter` is a path inside it then."""
+
+    @property
+    def python(self) -> bool:
+        """Whether our own runtime for Python runs it."""
+        return self.script == PYTHON_SCRIPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Planner:
             runtime_dir=runtime_dir.assemble(interpreter, self._store),
             interpreter=f"python{interpreter.minor}",
             flags=FLAGS,
-            script="bootstrap.py",
+            script=PYTHON_SCRIPT,
         )
 
     def _make_node(self, runtime: str) -> Ground:
@@ -200,7 +206,7 @@ class Planner:
             runtime_dir=runtime_dir.assemble(here or managed.minor, self._store),
             interpreter=managed.interpreter,
             flags=IMAGE_FLAGS,
-            script="bootstrap.py",
+            script=PYTHON_SCRIPT,
             managed=managed,
         )
 

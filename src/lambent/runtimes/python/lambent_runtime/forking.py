@@ -52,8 +52,8 @@ def supported() -> bool:
 class Forker:
     """Made once per template: what its forks need is in memory before the first."""
 
-    def __init__(self, last_capability: int, seal: bytes) -> None:
-        """`seal`: the final filter, a packed array of `struct sock_filter`."""
+    def __init__(self, last_capability: int, seal: bytes, folder: str) -> None:
+        """`seal`: the final filter, a packed array of `struct sock_filter`; `folder`: where a fork begins."""
         self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         self._memory.write(CODE)
         at = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
@@ -67,7 +67,7 @@ class Forker:
         self._stack = ctypes.create_string_buffer(STACK_BYTES)
         self._top = (ctypes.addressof(self._stack) + STACK_BYTES) & ~63
         self._pid = ctypes.c_int(0)
-        self._folder = ctypes.create_string_buffer(b"/var/task")
+        self._folder = ctypes.create_string_buffer(os.fsencode(folder))
         self._powers = self._no_powers(last_capability, seal)
 
     def _no_powers(self, last_capability: int, seal: bytes) -> bytes:

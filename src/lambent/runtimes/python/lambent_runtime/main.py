@@ -60,6 +60,8 @@ def prepare() -> None:
     os.set_blocking(STATE.channel_fd, True)
     STATE.pid = os.getpid()
     STATE.template = bool(os.environ.pop("_LAMBENT_TEMPLATE", ""))
+    if STATE.template:
+        STATE.folder = os.getcwd()  # noqa: PTH109
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is not replaced yet
     _set_path()

@@ -23,6 +23,8 @@ class State:
     pid = 0
     template = False
     """This process runs Init for others, which are forked from it."""
+    folder = "/var/task"
+    """Where a template, and each of its forks, begins."""
     request_id = ""
     tenant_id = ""
     trace = ""

@@ -46,7 +46,7 @@ def run() -> bool:
     if not supported():
         report["unsupported"] = "forking into a place is written for x86_64"
     channel.flush()
-    forker = Forker(seal[0], seal[1]) if supported() else None
+    forker = Forker(seal[0], seal[1], STATE.folder) if supported() else None
     gc.collect()
     gc.freeze()
     channel.send(channel.READY, codec.dumps(report))
