@@ -83,11 +83,11 @@ def codes(path, node):
         return [AWS[name]]
     if name == "InvalidStateTransition":
         return [name]
-    if name not in {"Problem", "Failure", *DEFAULTS}:
+    if name not in {"Problem", "Failure", "__init__", *DEFAULTS}:
         return []
     given = code_node(node)
     if given is None:
-        return [DEFAULTS[name]]
+        return [DEFAULTS[name]] if name in DEFAULTS else []
     found = texts(given)
     if not found:
         assert ast.unparse(given) in PASSED_ON, f"{path}:{node.lineno}: a code must be written out"
