@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`any` accepts every credential, on loopback only; `sigv4` verifies against `auth_keys`."""
     auth_keys: dict[str, str] = {}
     """Access key id → secret access key. These keys may do everything."""
+    sign_once: bool = False
+    """Whether a signature counts once. AWS takes one until its time is over (five minutes; a
+    presigned link up to a week), so that what was recorded can be sent again."""
     iam_file: Path | None = None
     """Users, roles and their policies as JSON, YAML or TOML, read at start (see [IAM](iam.md)); with
     `auth = "sigv4"` they decide what each caller and each function may do."""

@@ -1,5 +1,6 @@
 """botocore signs, we verify; what was changed on the way is refused."""
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -245,3 +246,58 @@ def test_identities_of_those_who_need_not_sign():
 )
 def test_paths_and_queries_are_normalised_as_botocore_does(path):
     assert verify(signed(path=path)).region == "eu-west-1"
+
+
+def once(clock=None, most=None):
+    clock = clock or ManualClock(start_ms=NOW * 1000)
+    judge = Authenticator(Settings(auth="sigv4", auth_keys=KEYS, sign_once=True), clock)
+    if most is not None:
+        judge._spent._most = most
+    return judge
+
+
+def test_a_signature_holds_until_its_time_is_over_as_on_aws():
+    head, judge = signed(), authenticator()
+    for _ in range(3):
+        judge.verify(head, judge.claim(head), b"")
+
+
+@pytest.mark.parametrize("presign", [False, True])
+def test_where_each_counts_once_a_second_use_is_refused(presign):
+    clock = ManualClock(start_ms=NOW * 1000)
+    head, other = signed(presign=presign), signed(path="/other", presign=presign)
+    judge = once(clock)
+    judge.verify(head, judge.claim(head), b"")
+    judge.verify(other, judge.claim(other), b"")
+    for _ in range(2):
+        with pytest.raises(InvalidSignature, match="used before"):
+            judge.verify(head, judge.claim(head), b"")
+        asyncio.run(clock.advance(100))
+
+
+def test_a_wrong_signature_uses_nothing_up():
+    head, judge = signed(method="POST", body=b"{}"), once()
+    with pytest.raises(InvalidSignature):
+        judge.verify(head, judge.claim(head), b"[]")
+    judge.verify(head, judge.claim(head), b"{}")
+
+
+def test_what_was_signed_before_the_start_cannot_have_been_watched():
+    head, judge = signed(), once(ManualClock(start_ms=(NOW + 60) * 1000))
+    with pytest.raises(InvalidSignature, match="before this server started"):
+        judge.verify(head, judge.claim(head), b"")
+
+
+def test_the_memory_of_signatures_is_bounded_and_never_forgets_too_early():
+    clock = ManualClock(start_ms=NOW * 1000)
+    judge = once(clock, most=2)
+    first, second, third = (signed(path=f"/{n}") for n in range(3))
+    for head in (first, second):
+        judge.verify(head, judge.claim(head), b"")
+    with pytest.raises(AwsError, match="Rate Exceeded"):
+        judge.verify(third, judge.claim(third), b"")
+    with pytest.raises(InvalidSignature, match="used before"):
+        judge.verify(first, judge.claim(first), b"")
+    claim = judge.claim(third)
+    asyncio.run(clock.advance(400))  # the first two have run out
+    judge.verify(third, claim, b"")

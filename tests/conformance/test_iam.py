@@ -212,6 +212,41 @@ def test_another_account_needs_both_sides(guarded):
     assert refusal(may.invoke, FunctionName=lent)[0] == "AccessDeniedException"
 
 
+@pytest.mark.slow  # a server of its own
+def test_a_recorded_request_counts_once_where_the_owner_wants_it(start_server):
+    server = start_server(auth="sigv4", auth_keys='{"AKID": "secret"}', sign_once="true")
+    server.client.close()
+    server.client = server.boto3(key="AKID", secret="secret")
+    recorded = []
+    server.client.meta.events.register(
+        "before-send.lambda", lambda request, **_: recorded.append(request)
+    )
+    server.function("f")
+    for number in range(5):
+        server.invoke("f", number)
+    for _ in range(3):  # what only reads may come twice in a second, as clients that wait do
+        server.client.get_function(FunctionName="f")
+
+    def again(request):
+        head = b"".join(
+            b"%s: %s\r\n" % (k.encode(), v if isinstance(v, bytes) else v.encode())
+            for k, v in request.headers.items()
+        )
+        path = request.url.partition(f":{server.port}")[2]
+        host = b"Host: 127.0.0.1:%d\r\nConnection: close\r\n" % server.port
+        return server.raw(
+            b"%s %s HTTP/1.1\r\n%s%s\r\n%s"
+            % (request.method.encode(), path.encode(), host, head, request.body or b"")
+        )
+
+    calls = [request for request in recorded if request.method == "POST"]
+    assert len(calls) == 6
+    for request in (calls[0], calls[-1]):
+        answer = again(request)
+        assert answer.startswith(b"HTTP/1.1 403"), answer
+        assert b"has been used before" in answer
+
+
 def test_accounts_are_kept_apart_where_nobody_checks_signatures(server, name):
     """With `auth = "any"` an account is who its key says; a function's policy still lends."""
     server.function(name)

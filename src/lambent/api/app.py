@@ -51,6 +51,7 @@ Page = Callable[[Exchange], None]
 REQUEST_LIMIT: Final = 70_167_211
 """Bytes of a whole request other than Invoke."""
 
+_READS: Final = frozenset({"GET", "HEAD"})
 _HOST: Final = re.compile(rb"[A-Za-z0-9._\-:\[\]]{1,255}")
 
 
@@ -243,7 +244,8 @@ class App:
     def _read(self, exchange: Exchange, call: _Call, body: bytes) -> dict[str, Value]:
         """Verified, parsed, validated; off the loop for a large body."""
         if call.claim is not None:
-            body = self._authenticator.verify(_head(exchange), call.claim, body)
+            reads = exchange.method in _READS
+            body = self._authenticator.verify(_head(exchange), call.claim, body, reads=reads)
         if call.door.named is not None:
             call.match = call.door.named(body)
         operation = call.match.operation

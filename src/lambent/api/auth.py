@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from lambent.api import chunked_payload, sigv4
 from lambent.api.credentials import ALGORITHM, Identifier, Identity, Scope, parse_scope
+from lambent.api.spent_signatures import SpentSignatures
 from lambent.clock import Clock
 from lambent.control.iam.keyring import Caller, KeyRing
 from lambent.control.iam.query import Principal
@@ -65,6 +66,9 @@ class Claim:
     declared_hash: str | None
     """x-amz-content-sha256, when signed."""
     caller: Caller
+    made_ms: int
+    ends_ms: int
+    """From when to when it holds, wall time."""
     secret: str = field(repr=False)
 
 
@@ -90,6 +94,7 @@ class Authenticator:
         self._clock = clock
         self._identifier = Identifier(settings.account, settings.region)
         self.verifies = settings.auth == "sigv4"
+        self._spent = SpentSignatures(clock) if settings.sign_once else None
         self.identify = self._identifier.identify
         """For `auth = "any"`: never refuses."""
 
@@ -109,7 +114,7 @@ class Authenticator:
             )
         key = self._keys.find(scope.key, parts.token)
         self._check_scope(scope, parts, service)
-        self._check_time(parts)
+        made = self._check_time(parts)
         signed = tuple(parts.signed.split(";"))
         _check_signed(head, signed)
         declared = head.headers.get(b"x-amz-content-sha256")
@@ -128,13 +133,16 @@ class Authenticator:
             signature=parts.signature,
             declared_hash=declared.decode("latin-1") if declared is not None else None,
             caller=caller,
+            made_ms=int(made.timestamp() * 1000),
+            ends_ms=int((made + parts.lifetime).timestamp() * 1000),
             secret=key.secret,
         )
 
-    def verify(self, head: Head, claim: Claim, body: bytes) -> bytes:
+    def verify(self, head: Head, claim: Claim, body: bytes, *, reads: bool = False) -> bytes:
         """The payload, which is `body` unless that is in signed chunks.
 
-        Raises `InvalidSignature` unless head and body are what the key's holder signed.
+        Raises `InvalidSignature` unless head and body are what the key's holder signed. `reads`: the
+        request changes nothing, and may come twice even where each signature counts once.
         """
         payload_hash = claim.declared_hash
         chunked = payload_hash == chunked_payload.STREAMING
@@ -155,6 +163,10 @@ class Authenticator:
         expected = sigv4.signature(claim.secret, claim.scope, claim.timestamp, request)
         if not sigv4.equal(expected, claim.signature):
             raise InvalidSignature(MISMATCH)
+        if (
+            self._spent is not None and not reads
+        ):  # only now: who has no key must not use up another's signature
+            self._spent.spend(claim.signature, claim.made_ms, claim.ends_ms)
         return _dechunked(head, claim, body) if chunked else body
 
     def _check_scope(self, scope: Scope, parts: _Parts, service: str) -> None:
@@ -172,7 +184,8 @@ class Authenticator:
                 f"from HTTP: '{scope.date[:100]}' != '{date}', from '{parts.timestamp[:100]}'."
             )
 
-    def _check_time(self, parts: _Parts) -> None:
+    def _check_time(self, parts: _Parts) -> datetime:
+        """When it was made."""
         if not _STAMP.fullmatch(parts.timestamp):
             raise IncompleteSignature(
                 "Date must be in ISO-8601 'basic format'. "
@@ -194,6 +207,7 @@ class Authenticator:
                 f"Signature expired: {parts.timestamp} is now earlier than "
                 f"{now - parts.lifetime:{_FORM}} {limit}"
             )
+        return made
 
 
 def _dechunked(head: Head, claim: Claim, body: bytes) -> bytes:
