@@ -48,6 +48,16 @@ NOT_PUBLIC = "its address is not public"
         ("https://0177.0.0.1/a.jpg", NO_FQDN),
         ("https://[::1]/a.jpg", NO_FQDN),
         ("https://[::ffff:169.254.169.254]/latest/meta-data", NO_FQDN),
+        ("https://[::ffff:7f00:1]/a.jpg", NO_FQDN),
+        ("https://0.0.0.0/a.jpg", NO_FQDN),
+        ("https://0/a.jpg", NO_FQDN),
+        ("https://127.0.0.1./a.jpg", NO_FQDN),
+        ("https://127.0.0.1#.example.com/a.jpg", NO_FQDN),
+        ("https://127.0.0.1?.example.com/a.jpg", NO_FQDN),
+        ("https://127.0.0.1%23.example.com/a.jpg", NO_FQDN),
+        ("https://127.0.0.1;.example.com/a.jpg", NO_FQDN),
+        ("https://①②⑦.⓪.⓪.①/a.jpg", NO_FQDN),
+        ("https://169。254。169。254/a.jpg", NO_FQDN),
         ("https://localhost/a.jpg", NO_FQDN),
         ("https://localhost./a.jpg", NO_FQDN),
         ("https://redis/a.jpg", NO_FQDN),
@@ -57,6 +67,10 @@ NOT_PUBLIC = "its address is not public"
         ("file:///etc/passwd", INVALID),
         ("ftp://example.com/a.jpg", INVALID),
         ("gopher://example.com/a.jpg", INVALID),
+        ("data:image/png;base64,AAAA", INVALID),
+        ("https:example.com/a.jpg", INVALID),
+        ("https:///example.com/a.jpg", INVALID),
+        ("https://example.com:80:80/a.jpg", INVALID),
         ("//example.com/a.jpg", INVALID),
         ("https://", INVALID),
         ("https://user:pass@example.com/a.jpg", INVALID),
@@ -242,6 +256,10 @@ def test_redirects_are_followed_within_reason():
         ("file:///etc/passwd", INVALID),
         ("ftp://pictures.example.com/", INVALID),
         ("//user@pictures.example.com/", INVALID),
+        ("http://pictures.example.com@169.254.169.254/", INVALID),
+        ("http://2852039166/latest/meta-data/", NOT_PUBLIC),
+        ("http://0.0.0.0/", NOT_PUBLIC),
+        ("\thttp://internal.example.com/", NOT_PUBLIC),
     ],
 )
 def test_every_redirect_is_checked_like_the_first_url(location, message, monkeypatch):
@@ -257,6 +275,13 @@ def test_every_redirect_is_checked_like_the_first_url(location, message, monkeyp
         with pytest.raises(InvalidImage, match=message):
             fetcher.fetch(f"http://pictures.example.com:{port}/")
         assert len(seen) == 1
+
+
+def test_a_fragment_is_nobodys_host_and_is_not_sent():
+    with server(reply()) as (port, seen):
+        fetcher = Fetcher(load(LOCAL), answers("127.0.0.1"))
+        fetcher.fetch(f"http://pictures.example.com:{port}/a.jpg#@127.0.0.1:9/b")
+    assert seen == [(f"pictures.example.com:{port}", "/a.jpg")]
 
 
 def test_a_redirect_may_not_leave_https():
@@ -290,6 +315,20 @@ def trickled_head(handler):
         time.sleep(0.05)
 
 
+def many_headers(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X-More: yes\r\n" * 100_000 + b"\r\n")
+
+
+def long_header(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (8 << 20) + b"\r\n\r\n")
+
+
+def huge_chunk(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFF\r\n")
+    while True:
+        handler.wfile.write(b"x" * 65536)
+
+
 def cut(handler):
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
@@ -307,6 +346,11 @@ def cut(handler):
         (cut, "was cut"),
         (reply(status=404), "answered with status 404"),
         (reply(b"\x1f\x8b", Content_Encoding="gzip"), "is compressed"),
+        (reply(b"x", Content_Encoding="deflate"), "is compressed"),
+        (reply(b"x", Content_Encoding="br"), "is compressed"),
+        (many_headers, "cannot be reached"),
+        (long_header, "cannot be reached"),
+        (huge_chunk, "larger than 1 MB"),
         (lambda handler: handler.wfile.write(b"nonsense\r\n\r\n"), "cannot be reached"),
     ],
 )

@@ -6,6 +6,7 @@ Mangum), so the body is held, compressed if that is asked for, and sent in one p
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -19,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambent_inference import __version__
-from lambent_inference.errors import RequestTooLarge
+from lambent_inference.errors import RequestTooLarge, RequestTooSlow
 from lambent_inference.record import Record
 from lambent_inference.service import Service
 
@@ -62,16 +63,24 @@ class Edge:
             _write_line(scope, record, answer.status, time.perf_counter() - began)
 
     def _limited(self, receive: Receive) -> Receive:
-        """The body, until it is too long; a function's never is, a container's may be endless."""
-        most = self.service.settings.max_request_mb << 20
-        received = 0
+        """The body, until it is too long or too slow; a function's is neither, a container's may be endless."""
+        settings = self.service.settings
+        most = settings.max_request_mb << 20
+        received, whole = 0, False
+        end = asyncio.get_running_loop().time() + settings.request_timeout_s
 
         async def take() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, whole
+            try:
+                # After the body comes only that the client has gone, however long that takes.
+                async with asyncio.timeout_at(None if whole else end):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTooSlow(settings.request_timeout_s) from None
+            whole = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > most:
-                raise RequestTooLarge(self.service.settings.max_request_mb)
+                raise RequestTooLarge(settings.max_request_mb)
             return message
 
         return take

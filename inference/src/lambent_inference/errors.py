@@ -12,6 +12,7 @@ InferenceError                     status and message, as clients of the public 
 ├── NotFound                  404  the model, or its version
 │   ├── ModelNotLoaded        404  for unload
 │   └── SwitchedOff           404  a family that the owner switched off, by its variable
+├── RequestTooSlow            408  the body
 ├── RequestTooLarge           413  the body
 ├── AnswerTooLarge            413  names the largest part
 ├── ServiceMisconfigured      500
@@ -145,6 +146,13 @@ class SwitchedOff(NotFound):
 
     def body(self) -> dict[str, object]:
         return {"message": self.message, "switch": self.switch}
+
+
+class RequestTooSlow(InferenceError):
+    status = 408
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request took longer than {limit_s:g} s (REQUEST_TIMEOUT_S).")
 
 
 class RequestTooLarge(InferenceError):

@@ -39,6 +39,10 @@ FORMATS: Final = {
 """Pillow's name and module of each: none that starts another program or reads another file."""
 DATA_URL: Final = re.compile(r"\s*data:[\w.+/-]{0,64}(;[\w=.+-]{0,64})*;base64,", re.ASCII)
 ORIENTATION: Final = 0x0112
+SCAN: Final = b"\xff\xda"
+SCANS_MAX: Final = 100
+"""A progressive picture has about ten; each goes over all pixels and may be ten bytes short, so that
+a megabyte of them would keep a core busy for minutes."""
 KINDS: Final = ("url", "base64", "s3", "numpy", "file")
 
 
@@ -152,6 +156,8 @@ def decode(data: bytes, settings: Settings, *, orient: bool = True) -> Image:
 
     try:
         return _decoded(data, settings.max_image_megapixels * 1_000_000, orient=orient)
+    except InvalidImage:
+        raise
     except (DecompressionBombError, MemoryError):
         raise InvalidImage(too_many_pixels(settings)) from None
     except Exception as error:  # noqa: BLE001 - decoders raise whatever a broken file makes them raise
@@ -178,11 +184,19 @@ def _decoded(data: bytes, limit: int, *, orient: bool) -> Image:
     with PillowImage.open(io.BytesIO(data), formats=tuple(FORMATS)) as picture:
         if picture.width * picture.height > limit:
             raise PillowImage.DecompressionBombError
+        if _scans(picture, data) > SCANS_MAX:
+            raise InvalidImage(f"it has more than {SCANS_MAX} scans.")
         picture.load()
         upright = _upright(picture) if orient else picture
         if (lent := padded(upright)) is not None:
             return Image(lent[..., :3], lent)
         return Image(_rgb(upright))
+
+
+def _scans(picture: Picture, data: bytes) -> int:
+    """How often a JPEG goes over its pixels; its markers cannot occur in what is between them."""
+    inside = picture.format == "TIFF" and "jpeg" in str(picture.info.get("compression"))
+    return data.count(SCAN) if inside or picture.format in {"JPEG", "MPO"} else 0
 
 
 def _upright(picture: Picture) -> Picture:

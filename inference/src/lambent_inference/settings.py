@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     function's role may read."""
     max_request_mb: int = 64
     """Largest request of a long-running server; a function gets 6 MB at most."""
+    request_timeout_s: float = 60.0
+    """What a client of a long-running server may take to send its request."""
     max_image_mb: int = 20
     """Largest encoded image that is read, from wherever it comes."""
     max_image_megapixels: int = 100

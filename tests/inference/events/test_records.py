@@ -100,7 +100,8 @@ def test_messages_to_a_queue_and_what_failed(client, cloud, picture):
         {
             "Records": [
                 cloud.message(
-                    "asked", {**asked, "confidence": "0.9", "response_mask_format": "rle"}
+                    "asked",
+                    {**asked, "confidence": 0.9, "response_mask_format": "rle", "labels": None},
                 ),
                 cloud.message("s3", {"Records": [cloud.record()]}),
                 cloud.message("sns", wrapped),

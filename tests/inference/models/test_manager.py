@@ -130,6 +130,34 @@ def test_200_concurrent_requests_over_three_models_with_a_budget_for_two(
     assert len(loads) < 100, "most requests shared a load"
 
 
+def test_200_concurrent_requests_over_three_models_with_memory_for_two(
+    write, graph, manager, blank, loads
+):
+    """Each counts for its files at least, which are 8 MB; the budget is 20."""
+    for number in range(3):
+        rows = {"output0": np.array([[32.0], [32], [10 * (number + 1)], [10], [0.9]])}
+        files = {"weights.onnx": graph(rows), "ballast": bytes(8_000_000)}
+        write(f"m{number}/1", files, classes=["a"])
+    asyncio.run(manager().add("m0/1"))  # what the runtime itself takes is no model's
+    loads.clear()
+    held: list[int] = []
+
+    async def scenario():
+        models = manager(model_memory_mb=20)
+
+        async def call(i: int):
+            outcome = await models.infer(f"m{i % 3}/1", Detect(), [blank()])
+            held.append(sum(one.memory_bytes for one in models.describe()))
+            return outcome.answers[0].boxes[0].width
+
+        return await asyncio.gather(*(call(i) for i in range(200)))
+
+    assert asyncio.run(scenario()) == [10 * (i % 3 + 1) for i in range(200)]
+    assert 16_000_000 <= max(held) <= 20_000_000
+    assert set(loads) == {"m0/1", "m1/1", "m2/1"}
+    assert len(loads) < 100, "most requests shared a load"
+
+
 def test_a_model_in_use_is_not_unloaded_under_its_calls(
     write, graph, boxes, manager, blank, monkeypatch
 ):

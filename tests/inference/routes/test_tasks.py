@@ -1,7 +1,9 @@
 """The shape of every answer of `/infer/<task>`, what may be asked, and what comes with it."""
 
+import asyncio
 import base64
 import io
+import json
 import re
 
 import pytest
@@ -289,6 +291,28 @@ def test_a_request_that_is_too_large(client):
     body = {"model_id": "coco/3", "image": {"type": "base64", "value": "A" * (2 << 20)}}
     answer = client(MAX_REQUEST_MB="1").post("/infer/object_detection", body)
     assert (answer.status, "MAX_REQUEST_MB" in answer.json()["message"]) == (413, True)
+
+
+def test_a_request_that_is_too_slow(client):
+    """A long-running server's: a byte now and then, for ever."""
+    server = client(REQUEST_TIMEOUT_S="0.3")
+    sent = []
+
+    async def drip():
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/infer/object_detection", "query_string": b"",
+        "headers": [(b"content-type", b"application/json")], "http_version": "1.1",
+        "scheme": "http", "root_path": "", "client": ("192.0.2.1", 1), "server": ("x", 80),
+    }  # fmt: skip
+    asyncio.run(server.handler.app(scope, drip, send))
+    assert sent[0]["status"] == 408
+    assert "REQUEST_TIMEOUT_S" in json.loads(sent[1]["body"])["message"]
 
 
 def test_calls_that_are_not_to_be_counted_need_the_secret(client, image):

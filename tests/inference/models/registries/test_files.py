@@ -88,6 +88,16 @@ def test_a_link_out_of_the_registry_is_not_followed(write, graph, settings, tmp_
         Store(settings()).find("shapes/1")
 
 
+def test_a_link_in_a_package_may_not_lead_out_of_it(write, graph, settings, tmp_path, root):
+    """The file's checksum is right: only where it lies is not."""
+    write("shapes/1", {"w.onnx": graph(ROWS)}, classes=["a", "b"])
+    weights = root / "shapes" / "1" / "w.onnx"
+    weights.rename(tmp_path / "elsewhere.onnx")
+    weights.symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(BrokenPackage), Store(settings()).find("shapes/1").held():
+        pass
+
+
 @pytest.fixture
 def packed(write, graph, root, tmp_path):
     manifest = write("shapes/1", {"w.onnx": graph(ROWS)}, classes=["a", "b"], aliases=["forms"])

@@ -1,8 +1,11 @@
 """Metadata through Redis: its wire protocol spoken by a few lines here; losing it costs speed only."""
 
+import contextlib
+import socket
 import socketserver
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -19,11 +22,23 @@ class Redis(socketserver.ThreadingTCPServer):
     def __init__(self):
         self.stored: dict[bytes, bytes] = {}
         self.asked = 0
+        self.lost = False
+        self.open: list[socket.socket] = []
         super().__init__(("127.0.0.1", 0), Talk)
+
+    def lose(self) -> None:
+        """Every connection is cut, and no other is answered."""
+        self.lost = True
+        for one in self.open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
 
 class Talk(socketserver.StreamRequestHandler):
     def handle(self):
+        if self.server.lost:
+            return
+        self.server.open.append(self.connection)
         while line := self.rfile.readline():
             words = []
             for _ in range(int(line[1:])):
@@ -103,3 +118,18 @@ def test_it_is_spoken_to_over_tls(shared, redis, tmp_path, monkeypatch):
     one = shared(redis_ssl=True, redis_host="localhost")
     one.put("a", b"secret", 60)
     assert shared(redis_ssl=True, redis_host="localhost").get("a") == b"secret"
+    # Lost in the middle of a life: what is there is gone, what is told is told to nobody.
+    redis.lose()
+    assert one.get("a") is None
+    one.put("a", b"other", 60)
+    assert set(redis.stored.values()) == {b"secret"}
+
+
+def test_one_that_hangs_holds_nobody_up(shared):
+    """It takes the connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        one = shared(redis_port=silent.getsockname()[1])
+        began = time.monotonic()
+        assert one.get("a") is None
+        assert one.get("a") is None
+        assert time.monotonic() - began < 10
