@@ -193,7 +193,9 @@ async def open_events(
     await events.start()
     stack.push_async_callback(events.drain, settings.drain_s)
     mappings = control.event_source_mappings
-    pollers = Pollers(mappings, control.clients, dispatcher, clock, metrics, spawn)
+    pollers = Pollers(
+        mappings, control.clients, dispatcher, clock, metrics, spawn, destinations, control.find
+    )
     pollers.start()
     stack.push_async_callback(pollers.close, settings.drain_s)
     return events

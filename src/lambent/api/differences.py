@@ -20,8 +20,9 @@ DIFFERENCES: Final[dict[str, str]] = {
         "`lambent_signature_validation_errors_total`"
     ),
     "CreateEventSourceMapping": (
-        "SQS is read; a mapping of any other source is kept as on AWS and not polled, which the "
-        "server's log says when it is made"
+        "SQS, Kinesis and DynamoDB streams are read, without tumbling windows and enhanced fan-out; "
+        "a mapping of any other source is kept as on AWS and not polled, which the server's log "
+        "says when it is made"
     ),
     "CreateFunction": (
         f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "

@@ -99,6 +99,7 @@ class EventSourceMappings:
             reason=kind.reason,
             last_result=mapping_rules.first_result(kind),
             modified_ms=self._clock.time_ms(),
+            started_ms=self._clock.time_ms(),
             config=mapping_rules.completed(kind, config, self._new_id),
             tags=request.tags or {},
         )
@@ -177,6 +178,17 @@ class EventSourceMappings:
             if old is None or old.last_result == result:
                 return old, None
             return msgspec.structs.replace(old, last_result=result), None
+
+        await self.shelf.change(scope, uuid, rule)
+
+    async def reached(self, scope: Scope, uuid: str, shard: str, position: str) -> None:
+        """A poller says how far it has done a shard."""
+
+        def rule(old: EventSourceMapping | None) -> tuple[EventSourceMapping | None, None]:
+            if old is None:
+                return None, None
+            positions = {**old.positions, shard: position}
+            return msgspec.structs.replace(old, positions=positions), None
 
         await self.shelf.change(scope, uuid, rule)
 

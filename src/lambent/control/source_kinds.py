@@ -62,9 +62,11 @@ SQS: Final = SourceKind(
     reason="USER_INITIATED",
 )
 KINESIS: Final = SourceKind(
-    "kinesis", _STREAM, _STREAM_DEFAULTS, ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+    "kinesis", _STREAM, _STREAM_DEFAULTS, ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"), polled=True
 )
-DYNAMODB: Final = SourceKind("dynamodb", _STREAM, _STREAM_DEFAULTS, ("TRIM_HORIZON", "LATEST"))
+DYNAMODB: Final = SourceKind(
+    "dynamodb", _STREAM, _STREAM_DEFAULTS, ("TRIM_HORIZON", "LATEST"), polled=True
+)
 _KAFKA_DEFAULTS: Final[dict[str, Any]] = {"BatchSize": 100, "DestinationConfig": {"OnFailure": {}}}
 MSK: Final = SourceKind(
     "kafka",

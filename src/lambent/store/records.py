@@ -237,6 +237,10 @@ class CodeSigningConfig(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
+SHARD_END: Final = "SHARD_END"
+"""Instead of a sequence number: a closed shard that has been read."""
+
+
 class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True):
     """What an event source feeds, and how. `config` holds members as AWS names and shows them."""
 
@@ -253,3 +257,7 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True):
     modified_ms: int
     config: dict[str, Any] = {}
     tags: dict[str, str] = {}
+    started_ms: int = 0
+    """When it was made."""
+    positions: dict[str, str] = {}
+    """Of a stream: shard → the last sequence number that is done, or `SHARD_END`."""
