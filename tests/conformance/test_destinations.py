@@ -121,7 +121,7 @@ def test_a_failure_reaches_its_destination_and_its_dead_letter_queue(
     }
 
 
-def test_a_success_reaches_topic_bucket_and_function(start_server, moto, companion, queue, until):
+def test_records_reach_a_topic_a_bucket_and_a_function(start_server, moto, companion, queue, until):
     server = start_server(aws_endpoint_url=moto)
     heard = queue()
     sns, s3 = companion("sns"), companion("s3")
@@ -132,9 +132,11 @@ def test_a_success_reaches_topic_bucket_and_function(start_server, moto, compani
     server.function("works", SOURCE)
     server.function("next", "def handler(event, context):\n    print(event['responsePayload'])\n")
 
-    def to(arn):
+    def to(arn, when="OnSuccess"):
         server.client.put_function_event_invoke_config(
-            FunctionName="works", DestinationConfig={"OnSuccess": {"Destination": arn}}
+            FunctionName="works",
+            MaximumRetryAttempts=0,
+            DestinationConfig={when: {"Destination": arn}},
         )
 
     to(topic)
@@ -142,12 +144,12 @@ def test_a_success_reaches_topic_bucket_and_function(start_server, moto, compani
     told = json.loads(json.loads(until(heard.poll, 60)["Body"])["Message"])
     assert told["requestContext"]["condition"] == "Success"
     assert told["responsePayload"] == {"got": {"n": 1}}
-    to(f"arn:aws:s3:::{bucket}")
-    send(server, "works", {"n": 2})
+    to(f"arn:aws:s3:::{bucket}", "OnFailure")  # AWS takes buckets for failures only
+    send(server, "works", {"fail": 2})
     (kept,) = until(lambda: s3.list_objects_v2(Bucket=bucket).get("Contents"), 60)
     assert kept["Key"].startswith("aws/lambda/async/works/")
     body = json.loads(s3.get_object(Bucket=bucket, Key=kept["Key"])["Body"].read())
-    assert body["requestPayload"] == {"n": 2}
+    assert body["requestPayload"] == {"fail": 2}
     to(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:next")
     send(server, "works", {"n": 3})
     until(lambda: any("{'got': {'n': 3}}" in line for line in server.log("next")), 60)
