@@ -172,7 +172,7 @@ def _decoded(data: bytes, limit: int, *, orient: bool) -> Image:
 
     from PIL import Image as PillowImage
 
-    from lambent_inference.padded import in_one_piece, padded
+    from lambent_inference.padded import in_one_piece
 
     if limit // 2 != PillowImage.MAX_IMAGE_PIXELS:
         # Pillow's own limit, which also guards pictures inside pictures, fails at twice its value.
@@ -187,10 +187,7 @@ def _decoded(data: bytes, limit: int, *, orient: bool) -> Image:
         if _scans(picture, data) > SCANS_MAX:
             raise InvalidImage(f"it has more than {SCANS_MAX} scans.")
         picture.load()
-        upright = _upright(picture) if orient else picture
-        if (lent := padded(upright)) is not None:
-            return Image(lent[..., :3], lent)
-        return Image(_rgb(upright))
+        return _rgb(_upright(picture) if orient else picture)
 
 
 def _scans(picture: Picture, data: bytes) -> int:
@@ -209,21 +206,30 @@ def _upright(picture: Picture) -> Picture:
     return ImageOps.exif_transpose(picture) if turned in range(2, 9) else picture
 
 
-def _rgb(picture: Picture) -> NDArray[np.uint8]:
+def _rgb(picture: Picture) -> Image:
     """8-bit RGB from whatever mode: alpha is dropped, 16 bits are halved, palettes looked up."""
     import numpy as np
 
-    if picture.mode.startswith("I;16"):
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.mode in {"I", "F"}:
-        wide = np.asarray(picture).astype(np.float64)
-        if picture.mode == "I" and wide.max(initial=0) > 255:
-            wide = np.floor(wide / 256)
-        grey = np.clip(np.nan_to_num(wide), 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    from lambent_inference.padded import padded
+
+    if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
+        return Image(np.repeat(_grey(picture)[:, :, None], 3, axis=2))
     if picture.mode == "P":
         picture = picture.convert("RGBA")
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return np.array(picture)
+    if (lent := padded(picture)) is not None:
+        return Image(lent[..., :3], lent)
+    return Image(np.array(picture))
+
+
+def _grey(picture: Picture) -> NDArray[np.uint8]:
+    """A picture of more than 8 bits."""
+    import numpy as np
+
+    if picture.mode.startswith("I;16"):
+        return (np.asarray(picture) >> 8).astype(np.uint8)
+    wide = np.asarray(picture).astype(np.float64)
+    if picture.mode == "I" and wide.max(initial=0) > 255:
+        wide = np.floor(wide / 256)
+    return np.clip(np.nan_to_num(wide), 0, 255).astype(np.uint8)
