@@ -170,8 +170,8 @@ def test_the_defaults_are_awss(write) -> None:
         ),
         (
             "Resources: {F: {Type: AWS::Serverless::Function, Properties: {PackageType: Image}}}",
-            "TEMPLATE_IMAGE",
-            "container image",
+            "TEMPLATE_INVALID",
+            "names none",
         ),
         (
             "Metadata: {lambent: {modle: x}}\nResources: {F: {Type: AWS::Serverless::Function}}",

@@ -15,10 +15,11 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output, Progress
-from lambent.cli.plans import plan_options, planned, planned_model, recipe
+from lambent.cli.plans import plan_options, planned, planned_model, shipped
 from lambent.delivery import deploy as delivery
 from lambent.delivery import gateways, model_function, package, training, upload
 from lambent.delivery.aws import Aws
+from lambent.delivery.images.code import ImageCode
 from lambent.delivery.template import FunctionPlan, Project
 
 
@@ -114,9 +115,9 @@ def _deploy(
     begun = time.monotonic()
     trained = training.ensure_model(plan, progress)
     bucket = plan.extras.bucket
-    built = package.build(recipe(aws, plan, fresh=flags["fresh"]), progress)
+    built = shipped(aws, plan, progress, fresh=flags["fresh"])
     uploaded = None
-    if not built.direct:
+    if isinstance(built, package.Package) and not built.direct:
         start = time.monotonic()
         uploaded = upload.upload(
             aws,
@@ -138,6 +139,24 @@ def _deploy(
         "created": live.created,
         "code_changed": live.code_changed,
         "changed": list(live.changed),
+        **_shipped_facts(built, uploaded),
+        "model": {**card, "trained": trained} if card else None,
+        "seconds": round(time.monotonic() - begun, 1),
+        "notes": [*built.notes, *live.notes],
+    }
+    return facts, _lines(aws, facts, built, live)
+
+
+def _shipped_facts(
+    built: delivery.Shipped, uploaded: upload.Uploaded | None
+) -> dict[str, dict[str, Any] | None]:
+    if isinstance(built, ImageCode):
+        bytes_ = built.built.size if built.built else None
+        return {
+            "package": None,
+            "image": {"uri": built.uri, "sha256": built.sha256 or None, "bytes": bytes_},
+        }
+    return {
         "package": {
             "zipped": len(built.data),
             "unzipped": built.unzipped,
@@ -146,21 +165,25 @@ def _deploy(
             "sha256": built.sha256,
             "s3": f"s3://{uploaded.bucket}/{uploaded.key}" if uploaded else None,
         },
-        "model": {**card, "trained": trained} if card else None,
-        "seconds": round(time.monotonic() - begun, 1),
-        "notes": [*built.notes, *live.notes],
+        "image": None,
     }
-    return facts, _lines(aws, facts, built, live)
 
 
-def _lines(
-    aws: Aws, facts: dict[str, Any], built: package.Package, live: delivery.Deployment
-) -> list[tuple[str, str]]:
+def _shipped_line(built: delivery.Shipped) -> tuple[str, str]:
+    if isinstance(built, ImageCode):
+        size = f"  {built.built.size / 1e6:.1f} MB" if built.built else ""
+        return "image", f"{built.uri}{size}"
     size = f"zip {len(built.data) / 1e6:.1f} MB, {built.files} files"
     if len(built.data) > built.direct_limit / 2:
         size += f"  (limits: {built.direct_limit / 1e6:.1f} MB directly, "
         size += f"{built.unzipped / 1e6:.0f} of 262 MB unzipped)"
-    lines = [("package", size)]
+    return "package", size
+
+
+def _lines(
+    aws: Aws, facts: dict[str, Any], built: delivery.Shipped, live: delivery.Deployment
+) -> list[tuple[str, str]]:
+    lines = [_shipped_line(built)]
     if model := facts["model"]:
         metrics = ", ".join(f"{key} {value}" for key, value in model.get("metrics", {}).items())
         parts = [model["file"], f"{model['bytes'] / 1e6:.2f} MB", model.get("estimator"), metrics]

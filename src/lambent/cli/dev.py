@@ -6,8 +6,6 @@ no version is published and no alias moved. `live/session.py` is the loop.
 
 from __future__ import annotations
 
-import signal
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,10 +54,11 @@ def command(
     out = Output(options)
     screen = Screen(out)
     url = own_server.running(options)
-    if url and debug:
-        raise own_server.cannot_attach(url)
     known = Aws(url or "http://127.0.0.1:9000", options.profile, options.region)
     first = plans.planned(known, functions, flags)[1]  # before anything is started
+    _only_zips(first)
+    if url and debug:
+        raise own_server.cannot_attach(url)
     if debug:
         debugger.entries(first[0])
     with ExitStack() as stack:
@@ -102,6 +101,19 @@ def command(
         return session.run()
 
 
+def _only_zips(found: list[FunctionPlan]) -> None:
+    """A save must be live in milliseconds, which building an image is not."""
+    from lambent.delivery.problem import USAGE, Problem
+
+    if names := [plan.name for plan in found if plan.image is not None]:
+        raise Problem(
+            "DEV_NEEDS_ZIP",
+            f"{names[0]} is a container image; dev makes saves of zip packages live",
+            fix="lambent deploy     or name the functions that are zips: lambent dev NAME",
+            exit_code=USAGE,
+        )
+
+
 def _say_server(screen: Screen, url: str, own: OwnServer | None, *, debug: bool) -> None:
     facts = {"url": url, "own": own is not None, "pid": own.process.pid if own else None}
     how = "its own, ends with dev" if own else "was running"
@@ -132,24 +144,5 @@ def _restore(aws: Aws, touched: dict[str, FunctionPlan], screen: Screen) -> None
 
 
 def _stop(own: OwnServer, screen: Screen) -> None:
-    """Drain our server; Ctrl-C while it does stops it at once."""
-    hurried = False
-
-    def hurry(*_: object) -> None:
-        nonlocal hurried
-        hurried = True
-        own.kill()
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, hurry) for number in numbers}
-    try:
-        own.ask_to_stop()
-        if not own.ended(0.5) and sys.stderr.isatty():
-            print("\n  draining; Ctrl-C again stops at once", file=sys.stderr)
-        while not own.ended(1.0):
-            pass
-    finally:
-        own.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    hurried = own.drain()
     screen.event("stopped", {"hurried": hurried}, "stopped", "the server has ended")

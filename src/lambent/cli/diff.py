@@ -12,8 +12,7 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.cli.plans import plan_options, planned, recipe
-from lambent.delivery import package
+from lambent.cli.plans import plan_options, planned, shipped
 from lambent.delivery.aws import Aws
 from lambent.delivery.deploy import Change
 from lambent.delivery.difference import Difference, difference
@@ -41,7 +40,7 @@ def command(
     found = []
     with out.progress() as progress:
         for plan in plans:
-            built = package.build(recipe(aws, plan, fresh=flags["fresh"]), progress)
+            built = shipped(aws, plan, progress, fresh=flags["fresh"], send=False)
             progress("comparing with what is live")
             one = difference(aws, plan, built)
             progress.clear()

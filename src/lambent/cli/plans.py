@@ -15,8 +15,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from lambent.cli.pairs import pairs
 from lambent.delivery import model_function, model_source, package, template
 from lambent.delivery.aws import Aws
+from lambent.delivery.images import code
+from lambent.delivery.images.code import ImageCode
 from lambent.delivery.problem import USAGE, Problem
 from lambent.delivery.template import Extras, FunctionPlan, Project
 
@@ -35,6 +38,9 @@ _OPTIONS = (
     click.option("-e", "--env", "variables", multiple=True, metavar="K=V", help="Its environment."),
     click.option("--role", help="ARN or name of its role; made on AWS by default."),
     click.option("--alias", help="The alias to move (production)."),
+    click.option(
+        "--image-repository", metavar="HOST/NAME", help="Where an image is sent that AWS shall run."
+    ),
     click.option("--bucket", help="S3 bucket for packages over 50 MB; made when absent."),
     click.option(
         "--allow-source", multiple=True, metavar="PACKAGE", help="Build it; it has no wheel."
@@ -102,6 +108,19 @@ def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool) -> package.Recipe:
     )
 
 
+def shipped(
+    aws: Aws, plan: FunctionPlan, progress: Callable[[str], None], *, fresh: bool, send: bool = True
+) -> package.Package | ImageCode:
+    """What a plan's function runs: its zip, or its image, made here."""
+    if plan.image is None:
+        return package.build(recipe(aws, plan, fresh=fresh), progress)
+    from lambent import settings
+    from lambent.cli import project
+
+    registry = settings.load(project=project.settings_file()).image_registry
+    return code.prepared(aws, plan, registry=registry, send=send, progress=progress)
+
+
 def direct_limit(aws: Aws) -> int:
     """How large a zip may be in a request: a server of one's own may take more than AWS."""
     if aws.is_aws:
@@ -121,7 +140,7 @@ def _project(aws: Aws, flags: dict[str, Any]) -> Project:
         without = frozenset({"Role", "Policies"} if flags["role"] else ())
         return template.read(
             path,
-            parameters=_pairs("--parameter", flags["parameter"]),
+            parameters=pairs("--parameter", flags["parameter"]),
             region=aws.region_name,
             without=without,
         )
@@ -172,21 +191,13 @@ def _with_flags(plan: FunctionPlan, flags: dict[str, Any]) -> FunctionPlan:
         extras = msgspec.structs.replace(
             extras, allow_source=[*extras.allow_source, *flags["allow_source"]]
         )
+    image = plan.image
+    if image is not None and flags["image_repository"]:
+        image = replace(image, repository=flags["image_repository"])
     return replace(
         plan,
-        environment={**plan.environment, **_pairs("-e", flags["variables"])},
+        image=image,
+        environment={**plan.environment, **pairs("-e", flags["variables"])},
         extras=extras,
         **{key: value for key, value in given.items() if value is not None},
     )
-
-
-def _pairs(flag: str, items: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            raise Problem(
-                "USAGE", f"{flag} {item}: not K=V", fix=f"{flag} KEY=VALUE", exit_code=USAGE
-            )
-        pairs[key] = value
-    return pairs

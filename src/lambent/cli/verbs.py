@@ -36,6 +36,7 @@ VERBS: Final = {
     "model": Entry("Manage", "Compile, push, list, show and import model packages."),
     "gateway": Entry("Manage", "Put functions behind REST APIs, HTTP APIs, load balancers."),
     "snapshot": Entry("Manage", "Show what snapshots hold in memory (snapshot show)."),
+    "image": Entry("Manage", "Build, push, measure and serve container images."),
     "layer": Entry("Manage", "Build, publish, list, show and delete layers."),
     "sign": Entry("Manage", "Sign packages for code signing: profiles, zips (sign show)."),
     "audit": Entry("Manage", "Show who called the API, and what came of it."),

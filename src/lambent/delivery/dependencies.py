@@ -65,14 +65,14 @@ class Store:
         self, wanted: Requirements, platform: Platform, *, compiled: bool, fresh: bool = False
     ) -> list[archive.Entry]:
         """The installed packages, with bytecode when `compiled`; built when not in the cache."""
-        path = self.root / f"{_key(wanted, platform, compiled=compiled)}.zip"
+        path = self.root / f"{key(wanted, platform, compiled=compiled)}.zip"
         if path.is_file() and not fresh:
             os.utime(path)
             return archive.read(path.read_bytes())
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=self.root) as scratch:
             tree = Path(scratch) / "tree"
-            _install(wanted, platform, tree)
+            install(wanted, platform, tree)
             python = interpreters.find(platform.python) if compiled else None
             built = archive.pack_all(trim.files(tree, python))
             partial = Path(scratch) / "entries.zip"
@@ -82,7 +82,7 @@ class Store:
         return built
 
     def has(self, wanted: Requirements, platform: Platform, *, compiled: bool) -> bool:
-        return (self.root / f"{_key(wanted, platform, compiled=compiled)}.zip").is_file()
+        return (self.root / f"{key(wanted, platform, compiled=compiled)}.zip").is_file()
 
     def _sweep(self) -> None:
         """Forget what has not been used for long."""
@@ -93,7 +93,8 @@ class Store:
                 file.unlink(missing_ok=True)
 
 
-def _key(wanted: Requirements, platform: Platform, *, compiled: bool) -> str:
+def key(wanted: Requirements, platform: Platform, *, compiled: bool) -> str:
+    """What decides how the installed packages turn out."""
     facts: list[object] = [_FORMAT, wanted.text, sorted(wanted.allow_source), platform.python]
     facts += [platform.uv_platform, compiled]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
@@ -114,7 +115,8 @@ def uv() -> str:
     return found
 
 
-def _install(wanted: Requirements, platform: Platform, target: Path) -> None:
+def install(wanted: Requirements, platform: Platform, target: Path) -> None:
+    """Let uv put the packages into the folder `target`; raises `Problem` in the user's words."""
     command = [uv(), "pip", "install", "--quiet", "--no-progress", "--color", "never"]
     # Without --python uv asks the PATH's first python3, which may be a shim that fails.
     command += ["--python", sys.executable, "--target", str(target), "--link-mode", "copy"]

@@ -16,12 +16,15 @@ from botocore.exceptions import ClientError, WaiterError
 
 from lambent.delivery import roles
 from lambent.delivery.aws import Aws
+from lambent.delivery.images.code import ImageCode
 from lambent.delivery.package import Package
 from lambent.delivery.problem import Problem
 from lambent.delivery.template import FunctionPlan
 from lambent.delivery.upload import Uploaded
 
 Progress = Callable[[str], None]
+Shipped = Package | ImageCode
+"""What a function runs: a zip, or an image that Lambda fetches."""
 
 _ROLE_TRIES = 12
 _ROLE_WAIT_S = 2.5
@@ -56,7 +59,7 @@ class Deployment:
 def deploy(
     aws: Aws,
     plan: FunctionPlan,
-    package: Package,
+    package: Shipped,
     *,
     uploaded: Uploaded | None = None,
     canary_percent: float | None = None,
@@ -103,7 +106,7 @@ class Latest:
 def bring(
     aws: Aws,
     plan: FunctionPlan,
-    package: Package,
+    package: Shipped,
     *,
     uploaded: Uploaded | None = None,
     progress: Progress = lambda _: None,
@@ -143,7 +146,9 @@ def replace_code(
     _wait(client, "function_updated_v2", aws, FunctionName=name)
 
 
-def _code(package: Package, uploaded: Uploaded | None) -> dict[str, Any]:
+def _code(package: Shipped, uploaded: Uploaded | None) -> dict[str, Any]:
+    if isinstance(package, ImageCode):
+        return {"ImageUri": package.uri}
     if uploaded is None:
         return {"ZipFile": package.data}
     return {"S3Bucket": uploaded.bucket, "S3Key": uploaded.key}
@@ -165,8 +170,10 @@ def _create(aws: Aws, plan: FunctionPlan, code: Mapping[str, Any]) -> dict[str, 
         "Code": code,
         "Role": roles.role_arn(aws, plan),
         "Architectures": [plan.architecture],
-        **{key: value for key, value in _wanted(plan).items() if value not in ("", [], None)},
+        **{key: value for key, value in _wanted(plan).items() if value not in ("", [], {}, None)},
     }
+    if plan.image is not None:
+        request["PackageType"] = "Image"
     if not plan.environment:
         del request["Environment"]
     if plan.tags:
@@ -192,16 +199,17 @@ def _with_new_role(create: Callable[[], dict[str, Any]], aws: Aws) -> dict[str, 
 def _wanted(plan: FunctionPlan) -> dict[str, Any]:
     """The plan as members of UpdateFunctionConfiguration; only what the plan decides."""
     wanted: dict[str, Any] = {
-        "Runtime": plan.runtime,
-        "Handler": plan.handler,
         "MemorySize": plan.memory_mb,
         "Timeout": plan.timeout_s,
         "Description": plan.description,
         "EphemeralStorage": {"Size": plan.ephemeral_mb},
         "Environment": {"Variables": dict(plan.environment)},
         "SnapStart": {"ApplyOn": "PublishedVersions" if plan.snap_start else "None"},
-        "Layers": list(plan.layers),
     }
+    if plan.image is None:
+        wanted |= {"Runtime": plan.runtime, "Handler": plan.handler, "Layers": list(plan.layers)}
+    else:
+        wanted["ImageConfig"] = dict(plan.image.config)
     if plan.role and plan.role.startswith("arn:"):
         wanted["Role"] = plan.role
     if plan.tracing:
@@ -218,6 +226,7 @@ def _existing(configuration: Mapping[str, Any]) -> dict[str, Any]:
         "Environment": {"Variables": (configuration.get("Environment") or {}).get("Variables", {})},
         "SnapStart": {"ApplyOn": (configuration.get("SnapStart") or {}).get("ApplyOn", "None")},
         "Layers": [layer["Arn"] for layer in configuration.get("Layers", ())],
+        "ImageConfig": (configuration.get("ImageConfigResponse") or {}).get("ImageConfig", {}),
     }
 
 
@@ -234,7 +243,7 @@ def differences(plan: FunctionPlan, configuration: Mapping[str, Any]) -> list[Ch
     return found
 
 
-def code_differs(plan: FunctionPlan, configuration: Mapping[str, Any], package: Package) -> bool:
+def code_differs(plan: FunctionPlan, configuration: Mapping[str, Any], package: Shipped) -> bool:
     """Whether the package, or the processor that it is for, is another one."""
     same = configuration["CodeSha256"] == package.sha256
     return not same or configuration.get("Architectures", ["x86_64"]) != [plan.architecture]
@@ -245,16 +254,19 @@ def _update_code(
     plan: FunctionPlan,
     code: Mapping[str, Any],
     current: Mapping[str, Any],
-    package: Package,
+    package: Shipped,
     progress: Progress,
     aws: Aws,
 ) -> bool:
     if not code_differs(plan, current["Configuration"], package):
         return False
     progress("updating the code")
-    client.update_function_code(FunctionName=plan.name, Architectures=[plan.architecture], **code)
+    answer = client.update_function_code(
+        FunctionName=plan.name, Architectures=[plan.architecture], **code
+    )
     _wait(client, "function_updated_v2", aws, FunctionName=plan.name)
-    return True
+    # Where only Lambda can tell which image a name leads to, it has told now.
+    return bool(package.sha256 or answer["CodeSha256"] != current["Configuration"]["CodeSha256"])
 
 
 def _update_configuration(

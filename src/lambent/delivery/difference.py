@@ -14,6 +14,7 @@ from typing import Any
 
 from lambent.delivery import aliases, deploy
 from lambent.delivery.aws import Aws, is_loopback
+from lambent.delivery.images.code import ImageCode
 from lambent.delivery.package import Package
 from lambent.delivery.template import FunctionPlan
 
@@ -55,13 +56,13 @@ class Difference:
         return settled and not (moves or self.code_changes or self.configuration)
 
 
-def difference(aws: Aws, plan: FunctionPlan, package: Package) -> Difference:
+def difference(aws: Aws, plan: FunctionPlan, package: deploy.Shipped) -> Difference:
     """Between the live function and the plan with its package."""
     current = deploy.find(aws.functions, plan.name)
     if current is None:
         return Difference(
-            plan.name, False, True, None, package.sha256, Files(tuple(_names(package))), (),
-            plan.alias, None, {}, None,
+            plan.name, False, True, None, package.sha256, _all_new(package), (), plan.alias, None, {},
+            None,
         )  # fmt: skip
     configuration = current["Configuration"]
     changes = deploy.differences(plan, configuration)
@@ -74,7 +75,11 @@ def difference(aws: Aws, plan: FunctionPlan, package: Package) -> Difference:
     alias = aliases.find(aws, plan.name, plan.alias)
     files: Files | None = Files()
     notes: list[str] = []
-    if configuration["CodeSha256"] != package.sha256:
+    if isinstance(package, ImageCode):
+        files = None
+        if not package.sha256:
+            notes.append("which image the name leads to now can only be told by a deploy")
+    elif configuration["CodeSha256"] != package.sha256:
         try:
             files = _files(_download(aws, current["Code"]["Location"]), package.data)
         except (OSError, KeyError, zipfile.BadZipFile) as error:
@@ -143,6 +148,10 @@ def _sums(data: bytes) -> dict[str, tuple[int, int, int]]:
             for info in archive.infolist()
             if not (info.is_dir() or _is_bytecode(info.filename))
         }
+
+
+def _all_new(package: deploy.Shipped) -> Files | None:
+    return None if isinstance(package, ImageCode) else Files(tuple(_names(package)))
 
 
 def _names(package: Package) -> list[str]:

@@ -22,8 +22,8 @@ class SourceFile:
     executable: bool
 
 
-def files(root: Path) -> list[SourceFile]:
-    """Every file of `root` that is not ignored, sorted by name."""
+def files(root: Path, rules: ignore.Ignore | None = None) -> list[SourceFile]:
+    """Every file of `root` that is not ignored, sorted by name; `rules` instead of its own."""
     if not root.is_dir():
         raise Problem(
             "SOURCE_NOT_FOUND",
@@ -31,7 +31,7 @@ def files(root: Path) -> list[SourceFile]:
             fix="check CodeUri in template.yaml, or --source",
         )
     top = root.resolve()
-    rules = ignore.read(root)
+    rules = rules or ignore.read(root)
     found: list[SourceFile] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         here = Path(folder)

@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from lambent import own_tags
-from lambent.delivery import sam_events, snapshot_tags
+from lambent.delivery import sam_events, sam_images, snapshot_tags
 from lambent.delivery.intrinsics import NO_VALUE, Resolver
 from lambent.delivery.problem import Problem
 from lambent.delivery.sam_events import API_TYPES, Called, GatewayPlan
+from lambent.delivery.sam_images import ImagePlan
 from lambent.templates import yaml_tags
 
 NAMES: Final = ("template.yaml", "template.yml")
@@ -32,6 +33,8 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     bucket: str | None = None
     """S3 bucket for packages over 50 MB; made when absent."""
+    image_repository: str | None = None
+    """`HOST/NAME` in a registry, for images that are built for AWS or a server elsewhere."""
     model: str | None = None
     """The model's file, relative to CodeUri."""
     train: str | None = None
@@ -72,6 +75,8 @@ class FunctionPlan:
     layers: tuple[str, ...] = ()
     tracing: str | None = None
     extras: Extras = field(default_factory=Extras)
+    image: ImagePlan | None = None
+    """Of a container image, which has neither handler nor runtime; `folder` is what it is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,9 @@ def read(
         extras = _extras({**metadata, **own}, logical_id)
         properties = _merged(shared, resource.get("Properties") or {})
         properties = {key: item for key, item in properties.items() if key not in without}
-        plan, ignored = _function(logical_id, properties, resolver, path.parent, extras)
+        plan, ignored = _function(
+            logical_id, properties, resolver, path.parent, extras, resource.get("Metadata") or {}
+        )
         functions.append(plan)
         left += ignored
         called[logical_id] = Called(plan.name, plan.alias, properties.get("Events") or {})
@@ -206,7 +213,7 @@ _USED: Final = frozenset(
         "FunctionName", "CodeUri", "Code", "Handler", "Runtime", "MemorySize", "Timeout",
         "EphemeralStorage", "Environment", "Architectures", "AutoPublishAlias", "Role", "Policies",
         "Tags", "LoggingConfig", "SnapStart", "ReservedConcurrentExecutions", "Layers",
-        "Description", "Tracing", "TracingConfig", "PackageType",
+        "Description", "Tracing", "TracingConfig", "PackageType", "ImageUri", "ImageConfig",
     }
 )  # fmt: skip
 
@@ -217,18 +224,51 @@ def _function(
     resolver: Resolver,
     base: Path,
     extras: Extras,
+    metadata: Mapping[str, Any],
 ) -> tuple[FunctionPlan, list[str]]:
     wanted = {}
     for key in sorted(_USED & set(properties)):
         value = resolver.resolve(properties[key], f"{logical_id}.{key}")
         if value is not NO_VALUE:
             wanted[key] = value
-    if wanted.get("PackageType", "Zip") != "Zip":
-        raise Problem(
-            "TEMPLATE_IMAGE",
-            f"{logical_id} is a container image; this version deploys zip packages",
-            fix="PackageType: Zip with CodeUri, Handler and Runtime",
-        )
+    image: ImagePlan | None = None
+    if wanted.get("PackageType", "Zip") == "Zip":
+        folder = _folder(logical_id, wanted, base)
+    else:
+        image, folder = sam_images.read(logical_id, wanted, metadata, base, extras.image_repository)
+    tracing = wanted.get("Tracing") or (wanted.get("TracingConfig") or {}).get("Mode")
+    plan = FunctionPlan(
+        name=str(wanted.get("FunctionName", logical_id)),
+        folder=folder,
+        handler=str(wanted.get("Handler", "")),
+        runtime=str(wanted.get("Runtime", "")),
+        memory_mb=_integer(wanted, "MemorySize", 128, logical_id),
+        timeout_s=_integer(wanted, "Timeout", 3, logical_id),
+        ephemeral_mb=_integer(wanted.get("EphemeralStorage") or {}, "Size", 512, logical_id),
+        architecture=str((wanted.get("Architectures") or ["x86_64"])[0]),
+        description=str(wanted.get("Description", "")),
+        environment=_variables(wanted.get("Environment") or {}),
+        alias=str(wanted.get("AutoPublishAlias", DEFAULT_ALIAS)),
+        role=wanted.get("Role"),
+        policies=_policies(wanted.get("Policies")),
+        tags={**_tags(wanted.get("Tags") or {}), **_snapshot_tags(extras, folder, logical_id)},
+        logging=wanted.get("LoggingConfig"),
+        snap_start=(wanted.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions",
+        reserved_concurrency=(
+            _integer(wanted, "ReservedConcurrentExecutions", 0, logical_id)
+            if "ReservedConcurrentExecutions" in wanted
+            else None
+        ),
+        layers=tuple(wanted.get("Layers") or ()),
+        tracing=str(tracing) if tracing else None,
+        extras=extras,
+        image=image,
+    )
+    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED - {"Events"})]
+
+
+def _folder(logical_id: str, wanted: Mapping[str, Any], base: Path) -> Path:
+    """What a zip package is made of; raises `Problem` where it could not be run."""
     code = wanted.get("CodeUri", wanted.get("Code", "."))
     if not isinstance(code, str) or code.startswith("s3://"):
         raise Problem(
@@ -243,34 +283,7 @@ def _function(
             f"{logical_id} has no {' and no '.join(missing)}",
             fix=f"add {missing[0]} to its Properties (or to Globals)",
         )
-    tracing = wanted.get("Tracing") or (wanted.get("TracingConfig") or {}).get("Mode")
-    plan = FunctionPlan(
-        name=str(wanted.get("FunctionName", logical_id)),
-        folder=(base / code).resolve(),
-        handler=str(wanted["Handler"]),
-        runtime=str(wanted["Runtime"]),
-        memory_mb=_integer(wanted, "MemorySize", 128, logical_id),
-        timeout_s=_integer(wanted, "Timeout", 3, logical_id),
-        ephemeral_mb=_integer(wanted.get("EphemeralStorage") or {}, "Size", 512, logical_id),
-        architecture=str((wanted.get("Architectures") or ["x86_64"])[0]),
-        description=str(wanted.get("Description", "")),
-        environment=_variables(wanted.get("Environment") or {}),
-        alias=str(wanted.get("AutoPublishAlias", DEFAULT_ALIAS)),
-        role=wanted.get("Role"),
-        policies=_policies(wanted.get("Policies")),
-        tags={**_tags(wanted.get("Tags") or {}), **_snapshot_tags(extras, base / code, logical_id)},
-        logging=wanted.get("LoggingConfig"),
-        snap_start=(wanted.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions",
-        reserved_concurrency=(
-            _integer(wanted, "ReservedConcurrentExecutions", 0, logical_id)
-            if "ReservedConcurrentExecutions" in wanted
-            else None
-        ),
-        layers=tuple(wanted.get("Layers") or ()),
-        tracing=str(tracing) if tracing else None,
-        extras=extras,
-    )
-    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED - {"Events"})]
+    return (base / code).resolve()
 
 
 def _integer(values: Mapping[str, Any], key: str, default: int, logical_id: str) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -49,6 +49,8 @@ class Layer:
     member: str = ""
     digest: str = ""
     """sha256 in hexadecimal of the file, to be verified; empty where the form has none."""
+    media_type: str = ""
+    """As the manifest has it; empty where there is no manifest."""
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -67,6 +69,8 @@ class Layer:
 class Image:
     config: Config
     layers: tuple[Layer, ...]
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The whole configuration, as an image that is built on this one needs it."""
 
 
 def go_architecture(architecture: str) -> str:
@@ -78,14 +82,14 @@ def layout_digest(folder: Path, tag: str) -> str:
     """The digest that a tag has now; without a tag the layout must hold one image."""
     entries = _json(folder / "index.json").get("manifests", [])
     if tag:
-        entries = [e for e in entries if _tag(e) == tag or _tag(e).endswith(f":{tag}")]
+        entries = [e for e in entries if tag_of(e) == tag or tag_of(e).endswith(f":{tag}")]
     if len(entries) != 1:
         what = f"{len(entries)} images" + (f" with the tag {tag}" if tag else "")
         raise ImageError(f"the layout {folder} has {what}; name one by its tag")
     return _hex(entries[0]["digest"])
 
 
-def _tag(entry: dict[str, Any]) -> str:
+def tag_of(entry: dict[str, Any]) -> str:
     return str((entry.get("annotations") or {}).get("org.opencontainers.image.ref.name", ""))
 
 
@@ -109,12 +113,15 @@ def read_dir(folder: Path) -> Image:
 
 def _image(manifest: dict[str, Any], blob: Any) -> Image:
     try:
-        layers = [str(layer["digest"]) for layer in manifest["layers"]]
+        layers = [
+            (str(layer["digest"]), str(layer.get("mediaType", ""))) for layer in manifest["layers"]
+        ]
         named = str(manifest["config"]["digest"])
     except (KeyError, TypeError):
         raise ImageError("the image's manifest names no configuration and layers") from None
-    config = _config(_verified_json(blob(named), named))
-    return _checked(Image(config, tuple(Layer(blob(d), digest=_hex(d)) for d in layers)))
+    document = _verified_json(blob(named), named)
+    found = tuple(Layer(blob(d), digest=_hex(d), media_type=kind) for d, kind in layers)
+    return _checked(Image(_config(document), found, document))
 
 
 def archive_digest(path: Path, reference: str = "") -> str:
@@ -126,7 +133,8 @@ def archive_digest(path: Path, reference: str = "") -> str:
 def read_archive(path: Path, reference: str = "") -> Image:
     entry, content = _archive_parts(path, reference)
     layers = tuple(Layer(path, member=str(name)) for name in entry["Layers"])
-    return _checked(Image(_config(_object(content, str(path))), layers))
+    document = _object(content, str(path))
+    return _checked(Image(_config(document), layers, document))
 
 
 def _archive_parts(path: Path, reference: str) -> tuple[dict[str, Any], bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,22 +22,27 @@ def digest(reference: str) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def copy(reference: str, folder: Path, architecture: str) -> None:
-    """Download for one processor into a `dir:` folder, layers uncompressed."""
+def copy(reference: str, folder: Path, architecture: str, *, decompress: bool = True) -> None:
+    """Download for one processor into a `dir:` folder, layers uncompressed or as they are."""
     _run(
         "--override-os", "linux", "--override-arch", architecture, "copy", "--quiet",
-        "--dest-decompress", *_tls(reference, "src-"), f"docker://{reference}", f"dir:{folder}",
+        *(["--dest-decompress"] if decompress else []), *_tls(reference, "src-"), f"docker://{reference}", f"dir:{folder}",
         limit_s=COPY_S,
     )  # fmt: skip
 
 
-def push(layout: Path, tag: str, reference: str) -> None:
-    """Upload an image of a layout folder."""
-    source = f"oci:{layout}:{tag}" if tag else f"oci:{layout}"
+def push(source: str, reference: str) -> None:
+    """Upload `oci:PATH:TAG` or `docker-archive:PATH:NAME`."""
     _run(
         "copy", "--quiet", *_tls(reference, "dest-"), source, f"docker://{reference}",
         limit_s=COPY_S,
     )  # fmt: skip
+
+
+def _message(line: str) -> str:
+    """The words of its log line, `time=… level=fatal msg="…"`."""
+    found = re.search(r'msg="((?:[^"\\]|\\.)*)"', line)
+    return (re.sub(r"\\(.)", r"\1", found[1]) if found else line)[-500:]
 
 
 def _tls(reference: str, side: str) -> list[str]:
@@ -62,7 +68,7 @@ def _run(*arguments: str, limit_s: float) -> bytes:
         raise ImageError(f"skopeo took more than {limit_s:.0f} s", "ImageAccessDenied") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = said[-1][-500:] if said else f"skopeo ended with {done.returncode}"
+        reason = _message(said[-1]) if said else f"skopeo ended with {done.returncode}"
         gone = "unknown" in reason or "not found" in reason
         raise ImageError(reason, "ImageDeleted" if gone else "ImageAccessDenied")
     return done.stdout

@@ -76,8 +76,13 @@ def resolve(source: Source) -> str:
     return skopeo.digest(f"{source.place}:{source.tag}")
 
 
-def fetch(source: Source, digest: str, architecture: str, scratch: Path) -> manifest.Image:
-    """The image with this digest; what must be downloaded goes below `scratch`. Blocking."""
+def fetch(
+    source: Source, digest: str, architecture: str, scratch: Path, *, decompress: bool = True
+) -> manifest.Image:
+    """The image with this digest; what must be downloaded goes below `scratch`. Blocking.
+
+    Without `decompress` the layers of a registry come as they are, to be passed on.
+    """
     if source.kind == "layout":
         return manifest.read_layout(Path(source.place), digest, architecture)
     if source.kind == "archive":
@@ -85,5 +90,10 @@ def fetch(source: Source, digest: str, architecture: str, scratch: Path) -> mani
             raise ImageError(f"{source.place} holds another image by now", "ImageDeleted")
         return manifest.read_archive(Path(source.place), source.tag)
     folder = scratch / "download"
-    skopeo.copy(f"{source.place}@sha256:{digest}", folder, manifest.go_architecture(architecture))
+    skopeo.copy(
+        f"{source.place}@sha256:{digest}",
+        folder,
+        manifest.go_architecture(architecture),
+        decompress=decompress,
+    )
     return manifest.read_dir(folder)

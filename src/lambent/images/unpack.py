@@ -35,7 +35,7 @@ _LONG: Final = frozenset(
 )  # fmt: skip
 
 
-class _Entry(tarfile.TarInfo):
+class Header(tarfile.TarInfo):
     """A header that may not make the reader keep more than a little in memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -49,13 +49,14 @@ def unpack(image: Image, root: Path, limit: int = SIZE_LIMIT) -> int:
     """Apply all layers to the empty folder `root`; returns the bytes they hold."""
     tree = _Tree(root, limit)
     for layer in image.layers:
-        _verify(layer)
+        verify(layer)
         tree.apply(layer)
     tree.finish()
     return tree.size
 
 
-def _verify(layer: Layer) -> None:
+def verify(layer: Layer) -> None:
+    """Raise where a layer's file is not what its digest says."""
     if not layer.digest:
         return
     try:
@@ -84,7 +85,7 @@ class _Tree:
         try:
             with (
                 layer.open() as file,
-                tarfile.open(fileobj=file, mode="r|*", tarinfo=_Entry) as archive,
+                tarfile.open(fileobj=file, mode="r|*", tarinfo=Header) as archive,
             ):
                 for entry in archive:
                     self._count(entry)
@@ -113,7 +114,7 @@ class _Tree:
             raise ImageError(f"the image has more than {MOST_ENTRIES} files")
 
     def _lay(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
-        parts = _parts(entry.name)
+        parts = parts_of(entry.name)
         if not parts:
             if entry.isdir():
                 self._modes[self._root] = entry.mode
@@ -182,7 +183,7 @@ class _Tree:
             os.utime(fd, (int(entry.mtime), int(entry.mtime)))
 
     def _link(self, entry: tarfile.TarInfo, path: str) -> None:
-        parts = _parts(entry.linkname)
+        parts = parts_of(entry.linkname)
         if not parts:
             raise ImageError(f"{entry.name} is a link to nothing")
         source = f"{self._folder(parts[:-1])}/{parts[-1]}"
@@ -224,7 +225,8 @@ class _Tree:
             os.unlink(path)
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
+    """A name's parts; raises for one that leads out of the image."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts or "\0" in name:
         raise ImageError(f"a layer has the name {name!r}, which leads out of it")

@@ -39,10 +39,53 @@ ENTRIES: Final = (
         "Add an `AWS::Serverless::Function`; other resources are deployed by AWS SAM or Terraform.",
     ),
     Entry(
-        "TEMPLATE_IMAGE",
-        "The function is a container image.",
-        "This version deploys zip packages.",
-        "`PackageType: Zip` with `CodeUri`, `Handler` and `Runtime`.",
+        "DEV_NEEDS_ZIP",
+        "`lambent dev` works with zip packages.",
+        "A function of the project is a container image, which takes seconds to build.",
+        "`lambent deploy` after a change, or name the functions that are zips.",
+    ),
+    Entry(
+        "IMAGE_NOT_FOUND",
+        "There is no image at that path.",
+        "It is neither an OCI layout folder nor a docker archive.",
+        "Give a layout folder (`PATH:TAG`), a `.tar` of `docker save`, or a registry's `HOST/NAME:TAG`.",
+    ),
+    Entry(
+        "IMAGE_INVALID",
+        "An image cannot be had, or is not one that can be used.",
+        "Its tag is not there, a digest does not fit, a layer cannot be read, or the registry refuses.",
+        "Check the name and the tag; `lambent doctor --fix` installs skopeo, `skopeo login` logs in.",
+    ),
+    Entry(
+        "IMAGE_BASE",
+        "The base does not do for what is to be built on it.",
+        "It has no Python to install packages for, or this machine cannot make such a base.",
+        "`--base` names another: a layout folder, an archive, or a registry's `HOST/NAME:TAG`.",
+    ),
+    Entry(
+        "IMAGE_LIMITS",
+        "The image is larger than Lambda takes.",
+        "More than 127 layers, or more than 10 GB uncompressed.",
+        "`lambent image size` shows what is in it, largest first.",
+    ),
+    Entry(
+        "IMAGE_REPOSITORY",
+        "The image was built, and there is no registry to send it to.",
+        "A server elsewhere, or AWS, fetches images from a registry.",
+        "`--image-repository HOST/NAME`, or `image_repository` under `Metadata: lambent`.",
+    ),
+    Entry(
+        "DOCKERFILE_INVALID",
+        "A line of the Dockerfile cannot be read.",
+        "It is misspelt, names a file that is not there, or a variable that nothing has set.",
+        "Mend the line that the message names.",
+    ),
+    Entry(
+        "DOCKERFILE_UNSUPPORTED",
+        "The Dockerfile wants something that only Docker can do.",
+        "Images are made here without running anything: FROM, ARG, ENV, LABEL, WORKDIR, COPY, ADD of "
+        "files, RUN pip install, CMD and ENTRYPOINT are understood.",
+        "Build that part elsewhere into a base image, or push a whole image and give its `ImageUri`.",
     ),
     Entry(
         "TEMPLATE_UNRESOLVED",

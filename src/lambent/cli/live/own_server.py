@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,29 @@ class OwnServer:
 
     def ended(self, wait_s: float) -> bool:
         return bool(select.select([self.pidfd], [], [], wait_s)[0])
+
+    def drain(self) -> bool:
+        """Let running invokes end, then all of it; True where Ctrl-C has stopped it at once."""
+        hurried = False
+
+        def hurry(*_: object) -> None:
+            nonlocal hurried
+            hurried = True
+            self.kill()
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, hurry) for number in numbers}
+        try:
+            self.ask_to_stop()
+            if not self.ended(0.5) and sys.stderr.isatty():
+                print("\n  draining; Ctrl-C again stops at once", file=sys.stderr)
+            while not self.ended(1.0):
+                pass
+        finally:
+            self.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return hurried
 
     def close(self) -> None:
         """After the end, or to make it: nothing is left."""
@@ -78,7 +102,9 @@ def cannot_attach(url: str) -> Problem:
     )
 
 
-def start(options: Options, *, port: int | None, debug: bool) -> OwnServer:
+def start(
+    options: Options, *, port: int | None, debug: bool, data_dir: Path | None = None
+) -> OwnServer:
     """Start one on the settings of `up`, changes instant; for a debugger also within reach."""
     from lambent import settings
 
@@ -86,6 +112,8 @@ def start(options: Options, *, port: int | None, debug: bool) -> OwnServer:
     if debug:
         # An environment's own network cannot be attached to, and a frozen one does not answer.
         given |= {"network": "host", "freeze": False}
+    if data_dir is not None:
+        given["data_dir"] = data_dir
     loaded = settings.load_with_origins(given, project=project.settings_file())
     wanted = loaded.settings
     environment = os.environ | project.as_environment(loaded, ("flag", "project"))

@@ -1,0 +1,1 @@
+"""Container images made without Docker and without root; `build.build` is what others call."""
