@@ -20,7 +20,7 @@ DIFFERENCES: Final[dict[str, str]] = {
         "`lambent_signature_validation_errors_total`"
     ),
     "CreateEventSourceMapping": (
-        "SQS, Kinesis and DynamoDB streams are read, without tumbling windows and enhanced fan-out; "
+        "SQS, Kinesis and DynamoDB streams are read, without tumbling windows, and a consumer like its stream; "
         "a mapping of any other source is kept as on AWS and not polled, which the server's log "
         "says when it is made"
     ),

@@ -105,6 +105,11 @@ DOCUMENT_DB: Final = SourceKind(
 _BY_SERVICE: Final = {kind.name: kind for kind in (SQS, KINESIS, DYNAMODB, MSK, MQ, DOCUMENT_DB)}
 
 
+def stream_of(arn: str) -> str:
+    """The stream's own ARN, when that of one of its consumers was given."""
+    return arn.partition("/consumer/")[0]
+
+
 def kind_of(config: Mapping[str, Any]) -> SourceKind:
     """What a mapping reads from; raises AWS's refusal of anything else."""
     arn = config.get("EventSourceArn")

@@ -13,7 +13,7 @@ import structlog
 
 from lambent.control.aws_clients import AwsClients
 from lambent.control.names import Scope
-from lambent.control.source_kinds import SourceKind
+from lambent.control.source_kinds import SourceKind, stream_of
 from lambent.errors import InvalidParameterValue
 
 log = structlog.get_logger("lambent.control")
@@ -46,7 +46,7 @@ class SourceLookup:
                     "queue does not exist."
                 )
         elif kind.name == "kinesis":
-            ask = lambda kinesis: kinesis.describe_stream_summary(StreamARN=arn)  # noqa: E731
+            ask = lambda kinesis: kinesis.describe_stream_summary(StreamARN=stream_of(arn))  # noqa: E731
             if await self._is_absent("kinesis", scope.region, ask):
                 raise InvalidParameterValue(f"Stream not found: {arn}")
         elif kind.name == "dynamodb":

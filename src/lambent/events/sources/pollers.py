@@ -20,7 +20,7 @@ from lambent.control.aws_clients import AwsClients
 from lambent.control.bundle import Bundle
 from lambent.control.event_source_mappings import EventSourceMappings
 from lambent.control.names import Scope
-from lambent.control.source_kinds import SQS, kind_of
+from lambent.control.source_kinds import SQS, kind_of, stream_of
 from lambent.events.delivery import Caller
 from lambent.events.destinations import Destinations
 from lambent.events.sources.sqs import QueuePoller
@@ -135,7 +135,7 @@ class Pollers:
         return StreamPoller(
             scope,
             mapping,
-            api_of(kind.name, mapping.config["EventSourceArn"]),
+            api_of(kind.name, stream_of(mapping.config["EventSourceArn"])),
             *common,
             _Book(self._mappings, scope, mapping.uuid),
             partial(self._role, scope, mapping.function),

@@ -19,6 +19,7 @@ import structlog
 from lambent.clock import Clock, new_uuid
 from lambent.control import filter_patterns
 from lambent.control.names import Scope
+from lambent.control.source_kinds import stream_of
 from lambent.engine.invocation import Outcome
 from lambent.errors import ResourceNotFound, TooManyRequests
 from lambent.events.delivery import Caller
@@ -81,7 +82,8 @@ class StreamPoller:
         self._book = book
         self._role = role
         self._send = send
-        self._arn: str = config["EventSourceArn"]
+        # A consumer with enhanced fan-out gets what its stream has, by polling like any other.
+        self._arn: str = stream_of(config["EventSourceArn"])
         self._region = self._arn.split(":")[3]
         self._size: int = config.get("BatchSize") or 100
         self._window_s: int = config.get("MaximumBatchingWindowInSeconds") or 0
