@@ -31,6 +31,18 @@ def test_the_mask_is_cut_to_its_box(answered):
     assert whole.points == ((27, 5), (27, 14), (36, 14), (36, 5))
 
 
+def test_a_pixel_belongs_to_a_box_that_begins_at_or_before_it_and_ends_after_it(answered):
+    """The exporters' rule, written out: `x1 <= column < x2`, in pixels of the model's input."""
+    box = [[32.3, 32.6, 39.5, 19.9, 0.9, 0, 0, 1]]  # x 12.55…52.05, y 22.65…42.55
+    outputs = {**OUTPUTS, "output0": np.array(box, np.float32).T}
+    (found,) = answered(Segment(), outputs, **FACTS)
+    xs, ys = zip(*found.boxes[0].points, strict=True)
+    columns = [x for x in range(64) if 12.55 <= x < 52.05]
+    rows = [y for y in range(64) if 22.65 <= y < 42.55]
+    assert (min(xs), max(xs)) == (columns[0], columns[-1])
+    assert (min(ys), max(ys)) == (rows[0], rows[-1])
+
+
 def test_run_lengths_are_over_the_whole_picture(answered, blank):
     (found,) = answered(Segment(mask_format="rle"), OUTPUTS, pictures=[blank(128, 64)], **FACTS)
     cat, dog = found.boxes

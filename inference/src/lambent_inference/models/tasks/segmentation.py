@@ -81,9 +81,12 @@ def _scale(task: Segment, grid_width: int, input_width: int) -> float:
 
 
 def _cut(values: Grid, corners: NDArray[np.float32], scale: float) -> tuple[masks.Mask, int, int]:
-    """The mask within a box (in prototype pixels), `scale` times finer, and where it begins."""
+    """The mask within a box (in prototype pixels), `scale` times finer, and where it begins.
+
+    A column belongs to the box where `left <= column < right`, as the exporters cut their masks.
+    """
     height, width = (round(side * scale) for side in values.shape)
-    left, top = np.floor(corners[:2] * scale).astype(int).clip(0)
+    left, top = np.ceil(corners[:2] * scale).astype(int).clip(0)
     right, bottom = np.ceil(corners[2:] * scale).astype(int)
     columns, rows = np.arange(left, min(right, width)), np.arange(top, min(bottom, height))
     if not len(columns) or not len(rows):
