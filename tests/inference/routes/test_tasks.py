@@ -257,6 +257,20 @@ def test_bodies_that_cannot_be_read_are_told_in_fastapis_words(client, body, err
     assert (answer.status, found) == (told.status_code, told.json()["detail"])
 
 
+@pytest.mark.parametrize("depth", [150, 600, 5000, 100_000])
+def test_depths_beyond_any_use(client, depth):
+    deep = "[" * depth + "]" * depth
+    for body in (f'{{"image": 1, "confidence": {deep}}}', f'{{"image": {deep}}}', deep):
+        answer = client().post("/infer/object_detection", body)
+        assert answer.status == 422, answer.text[:200]
+
+
+def test_half_characters(client):
+    for body in (r'{"model_id": "\ud800/1", "image": 1}', r'{"id": "\udfff", "image": 1}'):
+        answer = client().post("/infer/object_detection", body)
+        assert (answer.status, answer.json()["detail"][0]["type"]) == (422, "json_invalid")
+
+
 def test_numbers_that_are_none(client):
     nan = '{"model_id": "coco/3", "image": {"type": "base64", "value": ""}, "confidence": NaN}'
     answer = client().post("/infer/object_detection", nan)
