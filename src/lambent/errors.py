@@ -46,6 +46,8 @@
         │   ├── InvalidChangeSetStatus        400
         │   └── InsufficientCapabilities      400
         ├── S3Error                           as it says: one of S3's codes
+        ├── KmsFailure                        502  body says `Message`; KMS does not open the variables:
+        │   └── KmsAccessDenied, KmsDisabled, KmsNotFound, KmsInvalidState
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
         ├── FileSystemMountFailure            403  body says `Message`
@@ -230,6 +232,49 @@ class TooManyRequests(AwsError):  # noqa: N818
         super().__init__(message, Reason=reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+class KmsFailure(AwsError):  # noqa: N818
+    """KMS does not open a version's environment variables; `refused_by_kms` makes one."""
+
+    status, message_key = 502, "Message"
+
+
+class KmsAccessDenied(KmsFailure):
+    code = "KMSAccessDeniedException"
+
+
+class KmsDisabled(KmsFailure):
+    code = "KMSDisabledException"
+
+
+class KmsNotFound(KmsFailure):
+    code = "KMSNotFoundException"
+
+
+class KmsInvalidState(KmsFailure):
+    code = "KMSInvalidStateException"
+
+
+def refused_by_kms(code: str, message: str) -> KmsFailure:
+    """What an invoke answers, for what KMS said."""
+
+    def text(why: str) -> str:
+        return (
+            f"Lambda was unable to decrypt the environment variables because {why}. Please check "
+            f"the function's KMS key settings. KMS Exception: {code} KMS Message: {message}"
+        )
+
+    match code:
+        case "DisabledException":
+            return KmsDisabled(text("the KMS key used is disabled"))
+        case "NotFoundException":
+            return KmsNotFound(text("the KMS key was not found"))
+        case "KMSInvalidStateException":
+            return KmsInvalidState(text("the state of the KMS key used is not valid for Decrypt"))
+        case "AccessDeniedException":
+            return KmsAccessDenied(text("KMS access was denied"))
+    return KmsAccessDenied(text("KMS could not be asked"))
 
 
 class CodeStorageExceeded(AwsError):  # noqa: N818

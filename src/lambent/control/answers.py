@@ -157,7 +157,7 @@ def configuration(
         version=version_name(version.number),
         vpc_config=UNSET if kept.vpc is None else _vpc(kept.vpc),
         dead_letter_config={"TargetArn": kept.dead_letter_arn} if kept.dead_letter_arn else UNSET,
-        environment=UNSET if kept.environment is None else {"Variables": kept.environment},
+        environment=_environment(kept),
         kms_key_arn=kept.kms_key_arn or UNSET,
         tracing_config={"Mode": kept.tracing_mode},
         revision_id=version.revision_id,
@@ -173,6 +173,13 @@ def configuration(
         tenancy_config={"TenantIsolationMode": "PER_TENANT"} if kept.tenant_isolation else UNSET,
         **({} if listed else _states(function, version)),
     )
+
+
+def _environment(kept: Configuration) -> dict[str, dict[str, str]] | UnsetType:
+    if kept.locked:
+        code, _, message = kept.locked.partition(": ")
+        return {"Error": {"ErrorCode": code, "Message": message}}
+    return UNSET if kept.environment is None else {"Variables": kept.environment}
 
 
 def alias(scope: Scope, function: str, kept: Alias) -> AliasConfiguration:

@@ -77,8 +77,10 @@ class Bundle:
             yield from packages(version)
 
 
-def difference(old: Bundle | None, new: Bundle | None) -> list[SqlChange]:
-    """The SQL that makes the stored `old` into `new`."""
+def difference(
+    old: Bundle | None, new: Bundle | None, seal: Callable[[Version], Version] = lambda it: it
+) -> list[SqlChange]:
+    """The SQL that makes the stored `old` into `new`; `seal` makes a version what is kept of it."""
     if new is None:
         if old is None:
             return []
@@ -92,7 +94,7 @@ def difference(old: Bundle | None, new: Bundle | None) -> list[SqlChange]:
     old_aliases = {} if old is None else old.aliases
     for number, version in new.versions.items():
         if old_versions.get(number) is not version:
-            changes.append(partial(_put_version, key, version))
+            changes.append(partial(_put_version, key, seal(version)))
     for name, alias in new.aliases.items():
         if old_aliases.get(name) is not alias:
             changes.append(partial(_put_alias, key, alias))

@@ -100,6 +100,7 @@ def apply(
         changed["runtime_version_arn"] = runtimes.version_arn(request.runtime, scope.region)
     if request.environment is not None:
         changed["environment"] = _environment(request.environment.variables or {})
+        changed["sealed_environment"] = changed["locked"] = ""
     if request.layers is not None:
         changed["layers"] = layers.uses(scope, request.layers)
     if request.logging_config is not None:

@@ -19,6 +19,7 @@ from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.code_signing import IMAGES_ARE_NOT_SIGNED, CodeSigningConfigs
 from lambent.control.companions import Companions
+from lambent.control.envelopes import Owner
 from lambent.control.layers import TOTAL_CODE_LIMIT, Layers, check_unpacked
 from lambent.control.names import (
     LATEST as LATEST_NAME,
@@ -95,6 +96,7 @@ class Functions:
         if self._registry.get(scope, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
         kept = configuration.in_vpc(kept, await self._companions.check(scope, request))
+        await self._have_key(scope, name, kept)
         async with self._registry.storing():
             architecture = (request.architectures or ("x86_64",))[0]
             code = await self._stored(scope, request.code, architecture)
@@ -130,6 +132,12 @@ class Functions:
                 return bundle, answers.configuration(bundle.function, version, None)
 
             return await self._registry.change(scope, name, rule)
+
+    async def _have_key(self, scope: Scope, name: str, kept: Configuration) -> None:
+        """Before variables are kept that KMS seals."""
+        envelopes = self._registry.envelopes
+        if envelopes is not None and kept.environment:
+            await envelopes.prepare(Owner(scope, name), kept.kms_key_arn)
 
     async def get(
         self, scope: Scope, request: QualifiedFunction, base_url: str
@@ -168,6 +176,7 @@ class Functions:
         if request.layers:
             await self._code_signing.check(scope, signing, name, _packages(wanted))
         vpc_id = await self._companions.check(scope, request)
+        await self._have_key(scope, name, wanted)
 
         def rule(old: Bundle | None) -> tuple[Bundle, answers.FunctionConfiguration]:
             bundle = self._updatable(scope, name, old, request.revision_id)

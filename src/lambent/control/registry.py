@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import apsw
@@ -22,6 +23,7 @@ import structlog
 from lambent.clock import Clock
 from lambent.control import runnable, state
 from lambent.control.bundle import Bundle, difference, packages
+from lambent.control.envelopes import Envelopes, Owner, is_locked, unlocked
 from lambent.control.image_store import ImageStore
 from lambent.control.names import Scope, version_name
 from lambent.control.targets import FunctionTargets, Prepared, Preparer, TargetListener
@@ -38,6 +40,8 @@ log = structlog.get_logger("lambent.control")
 
 RETRY_S = 1.0
 """Until a transition that the store refused, for instance for a full disk, is tried again."""
+LOCKED_S = 10.0
+"""Until KMS is asked again for what it did not open."""
 GRACE_S = 3_600.0
 """How long an unused package stays: an environment of the old version may still be running it."""
 
@@ -62,11 +66,14 @@ class Registry:
         snapshots: Snapshots = "published",
         snapshot_creations: int = 100,
         images: ImageStore | None = None,
+        envelopes: Envelopes | None = None,
     ) -> None:
         """`preparer` makes the snapshots of versions that want one; `snapshots`: who may.
 
-        `snapshot_creations`: how many of an account and region are made at a time.
+        `snapshot_creations`: how many of an account and region are made at a time. `envelopes`:
+        what seals environment variables with KMS, where there is one.
         """
+        self.envelopes = envelopes
         self._preparer = preparer
         self._snapshots = snapshots
         self._snapshot_creations = snapshot_creations
@@ -92,14 +99,17 @@ class Registry:
         """Load everything, complete what a kill interrupted, and tell the engine what it may run."""
         bundles = await self._database.read(_load)
         self._numbers = await self._database.read(functions.load_numbers)
-        for bundle in bundles:
+        for kept in bundles:
+            bundle = await self._opened(kept)
             settled = await self._recover(bundle)
-            changes = difference(bundle, settled)
+            key = Key(settled.scope, settled.function.name)
+            changes = difference(bundle, settled, self._seal(key))
             if changes:
                 await self._database.write(_apply_all(changes))
-            key = Key(settled.scope, settled.function.name)
             self._swap(key, None, settled)
             self._follow(key, None, settled)
+            if is_locked(settled):
+                self._start(self._unlock(key))
         await self._artifacts.sweep(self._uses)
 
     async def close(self) -> None:
@@ -176,7 +186,7 @@ class Registry:
             self._check_snapshots(key.scope, old, new)
             if new is not None and self._state_delay_s <= 0:
                 new = self._settle(new)
-            changes = difference(old, new)
+            changes = difference(old, new, self._seal(key))
             if changes:
                 await self._database.write(_apply_all(changes))
                 self._swap(key, old, new)
@@ -331,6 +341,27 @@ class Registry:
                 version = state.ready(version, bundle.arn, self._new_id())  # noqa: PLW2901  both steps in one
             bundle = bundle.with_version(state.failed(version, bundle.arn, self._new_id(), reason))
         return self._settle(bundle)
+
+    # ── variables that KMS has sealed ────────────────────────────────────────────────────────
+
+    def _seal(self, key: Key) -> Callable[[Version], Version]:
+        if self.envelopes is None:
+            return lambda version: version
+        return partial(self.envelopes.seal, Owner(*key))
+
+    async def _opened(self, bundle: Bundle) -> Bundle:
+        return bundle if self.envelopes is None else await self.envelopes.opened(bundle)
+
+    async def _unlock(self, key: Key) -> None:
+        """KMS refused, or was away: ask again until it opens what is locked."""
+        while (bundle := self.get(*key)) is not None and is_locked(bundle):
+            await self._clock.sleep(LOCKED_S)
+            opened = await self._opened(bundle)
+
+            def rule(old: Bundle | None, by: Bundle = opened) -> tuple[Bundle | None, None]:
+                return unlocked(old, by), None
+
+            await self.change(*key, rule)
 
     async def _missing(self, version: Version) -> str | None:
         """Which kind of package is not there; those that need it are unpacked again."""

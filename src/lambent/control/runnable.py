@@ -13,6 +13,7 @@ from lambent.control.bundle import Bundle
 from lambent.control.images import resolved
 from lambent.control.names import version_name
 from lambent.control.targets import (
+    LOCKED,
     AliasTarget,
     FunctionTargets,
     ProvisionedTarget,
@@ -113,8 +114,8 @@ def version_target(
         max_concurrency=capacity_config.max_concurrency(kept),
         min_environments=(scaling.least or 0) if kept.capacity is not None else 0,
         max_environments=scaling.most if kept.capacity is not None else None,
-        state=shown_state(bundle.function, version),
-        state_reason=version.state_reason,
+        state=LOCKED if kept.locked else shown_state(bundle.function, version),
+        state_reason=kept.locked or version.state_reason,
         runtime_version_arn=kept.runtime_version_arn,
         image_uri=resolved(version.code) if version.code.image_uri else "",
         entry_point=image.entry_point,

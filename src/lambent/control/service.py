@@ -21,6 +21,7 @@ from lambent.control.code import CodeLinks, CodeStore
 from lambent.control.code_signing import CodeSigningConfigs, config_arn
 from lambent.control.companions import Companions
 from lambent.control.concurrency import Concurrency
+from lambent.control.envelopes import Envelopes
 from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
 from lambent.control.function_urls import Address, FunctionUrls, aws_address
@@ -88,6 +89,7 @@ class Control:
             settings.snapshots,
             settings.snapshot_creations,
             images,
+            Envelopes(self.clients),
         )
         code = CodeStore(
             artifacts, S3Source(self.clients, buckets), registry, settings.zipped_limit_mb << 20

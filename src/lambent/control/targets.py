@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from lambent.store.records import FunctionUrl
 
 LATEST = "$LATEST"
+LOCKED: Final = "Locked"
+"""In place of a state: KMS does not open the version's variables, and `state_reason` has its words."""
 
 
 @dataclass(frozen=True, slots=True)

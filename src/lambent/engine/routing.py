@@ -13,8 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lambent.control.names import Scope
-from lambent.control.targets import LATEST, AliasTarget, FunctionTargets, VersionTarget
-from lambent.errors import NoPublishedVersion, ResourceConflict, ResourceNotFound, SnapStartNotReady
+from lambent.control.targets import LATEST, LOCKED, AliasTarget, FunctionTargets, VersionTarget
+from lambent.errors import (
+    NoPublishedVersion,
+    ResourceConflict,
+    ResourceNotFound,
+    SnapStartNotReady,
+    refused_by_kms,
+)
 
 if TYPE_CHECKING:
     from lambent.engine.admission import Concurrency, Provisioned
@@ -104,6 +110,9 @@ def refuse(target: VersionTarget) -> None:
     """Raise what AWS answers for a version that is not Active; an Inactive one is woken instead."""
     if target.state == "Inactive":
         return
+    if target.state == LOCKED:
+        code, _, message = (target.state_reason or "").partition(": ")
+        raise refused_by_kms(code, message)
     if target.state == "Pending" and target.snap_start_asked:
         raise SnapStartNotReady(
             "Lambda is initializing your function. "

@@ -38,6 +38,31 @@ ENTRIES: Final = (
         "The message and the version's log say what; every call tries again.",
     ),
     Entry(
+        "KMSAccessDeniedException",
+        "502: KMS did not open the function's environment variables when the server started.",
+        "The server may not use the key, KMS could not be reached, or no endpoint is configured; the "
+        "message has KMS's own words.",
+        "Mend it: the server asks again every ten seconds. Or give the variables anew.",
+    ),
+    Entry(
+        "KMSDisabledException",
+        "502: the key of the function's environment variables is disabled.",
+        "Somebody has disabled it in KMS.",
+        "Enable it: the server asks again every ten seconds.",
+    ),
+    Entry(
+        "KMSInvalidStateException",
+        "502: the key of the function's environment variables cannot be used now.",
+        "In KMS its state is not Enabled; it may wait for its deletion.",
+        "Cancel the deletion, or give the variables anew under another key.",
+    ),
+    Entry(
+        "KMSNotFoundException",
+        "502: the key of the function's environment variables is not there.",
+        "It was deleted in KMS, or the server asks another KMS than before.",
+        "Give the variables anew under another key.",
+    ),
+    Entry(
         "SerializationException",
         "400: the body cannot be read.",
         "It is not JSON, or a value has the wrong type.",

@@ -85,6 +85,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_mb: int = 512
     environment: dict[str, str] | None = None
     """None: never given. AWS shows an empty map that was given."""
+    sealed_environment: str = ""
+    """The same sealed by KMS, which is how it is kept where there is one (`control/envelopes.py`)."""
+    locked: str = ""
+    """`Code: message` of KMS when it did not open the variables; never kept."""
     layers: tuple[LayerUse, ...] = ()
     """In order: of equal names the last one's wins."""
     vpc: Vpc | None = None
