@@ -46,8 +46,8 @@
         │   ├── InvalidChangeSetStatus        400
         │   └── InsufficientCapabilities      400
         ├── S3Error                           as it says: one of S3's codes
-        ├── KmsFailure                        502  body says `Message`; KMS does not open the variables:
-        │   └── KmsAccessDenied, KmsDisabled, KmsNotFound, KmsInvalidState
+        ├── KmsAccessDenied                   502  body says `Message`, as its three kin:
+        ├── KmsDisabled, KmsNotFound, KmsInvalidState
         ├── InvalidRuntime                    502
         ├── InvalidZipFile                    502
         ├── FileSystemMountFailure            403  body says `Message`
@@ -234,29 +234,25 @@ class TooManyRequests(AwsError):  # noqa: N818
         self.retry_after_s = retry_after_s
 
 
-class KmsFailure(AwsError):  # noqa: N818
-    """KMS does not open a version's environment variables; `refused_by_kms` makes one."""
+class KmsAccessDenied(AwsError):  # noqa: N818
+    """KMS does not open a version's environment variables; `refused_by_kms` makes these four."""
 
-    status, message_key = 502, "Message"
-
-
-class KmsAccessDenied(KmsFailure):
-    code = "KMSAccessDeniedException"
+    code, status, message_key = "KMSAccessDeniedException", 502, "Message"
 
 
-class KmsDisabled(KmsFailure):
-    code = "KMSDisabledException"
+class KmsDisabled(AwsError):  # noqa: N818
+    code, status, message_key = "KMSDisabledException", 502, "Message"
 
 
-class KmsNotFound(KmsFailure):
-    code = "KMSNotFoundException"
+class KmsNotFound(AwsError):  # noqa: N818
+    code, status, message_key = "KMSNotFoundException", 502, "Message"
 
 
-class KmsInvalidState(KmsFailure):
-    code = "KMSInvalidStateException"
+class KmsInvalidState(AwsError):  # noqa: N818
+    code, status, message_key = "KMSInvalidStateException", 502, "Message"
 
 
-def refused_by_kms(code: str, message: str) -> KmsFailure:
+def refused_by_kms(code: str, message: str) -> AwsError:
     """What an invoke answers, for what KMS said."""
 
     def text(why: str) -> str:
