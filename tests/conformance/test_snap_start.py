@@ -194,3 +194,15 @@ def test_an_event_for_a_version_that_is_not_ready_is_refused_too(server, name):
     version = server.client.publish_version(FunctionName=name)["Version"]
     with pytest.raises(server.client.exceptions.SnapStartNotReadyException):
         server.client.invoke(FunctionName=name, Qualifier=version, InvocationType="Event")
+
+
+def test_provisioned_concurrency_of_a_version_with_a_snapshot(server, name, until):
+    server.function(name, SOURCE, SnapStart=SNAP_START)
+    version = _published(server, name)
+    qualified = {"FunctionName": name, "Qualifier": version}
+    server.client.put_provisioned_concurrency_config(**qualified, ProvisionedConcurrentExecutions=3)
+    until(
+        lambda: server.client.get_provisioned_concurrency_config(**qualified)["Status"] == "READY"
+    )
+    assert server.invoke(name, Qualifier=version)["type"] == "snap-start"
+    server.client.delete_provisioned_concurrency_config(**qualified)

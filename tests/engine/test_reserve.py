@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from lambent.control.targets import LATEST, Allocation, ProvisionedTarget
+from lambent.engine import snapshot_memory
 from lambent.engine.states import State
 from lambent.errors import TooManyRequests
 
@@ -175,3 +176,35 @@ def test_they_move_to_another_version(engine):
         assert await e.answer() == PROVISIONED
 
     engine(scenario)
+
+
+@pytest.mark.usefixtures("forks")
+def test_with_snapshots_they_cost_megabytes(engine):
+    ballast_mb, count = 80, 8
+    source = f"ballast = bytearray(b'x') * ({ballast_mb} << 20)\n" + KIND
+
+    async def scenario(e):
+        e.function(source, snap_start=True, memory_mb=512)
+        provide(e, count)
+        await until(lambda: allocation(e) == Allocation(count))
+        assert await e.answer(qualifier="1") == "snap-start"
+        (template,) = e.dispatcher.snapshots.standing().values()
+        kept = [each for each in standing(e) if each.pid]
+        assert len(kept) >= count
+        assert {each.template for each in kept} == {template}
+        held = snapshot_memory.together([template.pid, *(each.pid for each in kept)])
+        assert held.private_kb < len(kept) * 8 * 1024
+        assert held.pss_kb < (ballast_mb + len(kept) * 10) * 1024
+        killed = kept[0].pid
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: kept[0].pid != killed)
+        await until(lambda: allocation(e) == Allocation(count))
+        assert await together_answer(e, count + 1) == ["snap-start"] * (count + 1)
+
+    engine(scenario)
+
+
+async def together_answer(e, count):
+    """More than stand: the last one is forked when it comes."""
+    calls = (e.answer({"sleep": 0.5}, qualifier="1") for _ in range(count))
+    return await asyncio.gather(*calls)
