@@ -153,3 +153,20 @@ def handler(event, context):
         assert max(running) <= most
 
     engine(scenario)
+
+
+def test_under_memory_pressure_what_no_environment_uses_is_given_back(engine):
+    source = "ballast = bytearray(b'x') * (60 << 20)\ndef handler(event, context):\n    return 1\n"
+
+    async def scenario(engine):
+        engine.function(source, "a", snap_start=True, memory_mb=256)
+        template = await engine.dispatcher.snapshots.template(
+            engine.targets["a"].versions["$LATEST"]
+        )
+        await asyncio.sleep(1.1)
+        engine.function("def handler(event, context):\n    return 2\n", "b")
+        assert await engine.answer(name="b") == 2  # beside it there was no room
+        await _until(lambda: not os.path.exists(f"/proc/{template.pid}"))
+        assert not engine.dispatcher.snapshots.standing()
+
+    engine(scenario, memory_limit_mb=80)

@@ -87,6 +87,7 @@ class Dispatcher:
             self._pools,
             clock,
             keep_alive=keep_alive or FixedKeepAlive(idle_s),
+            shared=self.snapshots,
             memory_limit_mb=memory_limit_mb,
             freeze=freeze,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from lambent.clock import Clock
 from lambent.engine.environment import Environment
@@ -20,6 +21,16 @@ NEW_ENVIRONMENT_MB = 32
 """What a new environment is counted with until it has been measured."""
 
 
+class Shared(Protocol):
+    """What environments have in common, and takes memory once: the snapshots' templates."""
+
+    def memory_mb(self) -> int: ...
+
+    def give_back_unused(self) -> int:
+        """End the one that has been unused for longest; its megabytes, or 0 when all are used."""
+        ...
+
+
 class Keeper:
     """Looks after the idle environments of all pools."""
 
@@ -29,12 +40,14 @@ class Keeper:
         clock: Clock,
         *,
         keep_alive: KeepAlive,
+        shared: Shared,
         memory_limit_mb: int,
         freeze: bool = True,
     ) -> None:
         self._pools = pools
         self._clock = clock
         self._keep_alive = keep_alive
+        self._shared = shared
         self._memory_limit_mb = memory_limit_mb
         self._freeze = freeze
         self._timer: asyncio.TimerHandle | None = None
@@ -85,21 +98,25 @@ class Keeper:
         """
         pools = list(self._pools())
         # Those that wait for their own start have nothing yet.
-        used_mb = sum(
+        used_mb = self._shared.memory_mb() + sum(
             e.own_mb or (0 if e.state is State.NEW else NEW_ENVIRONMENT_MB)
             for p in pools
             for e in p.environments
         )
         while used_mb + NEW_ENVIRONMENT_MB > self._memory_limit_mb:
             oldest = self._give_back_oldest(pools)
-            if oldest is None:
+            if oldest is not None:
+                used_mb -= oldest.own_mb or NEW_ENVIRONMENT_MB
+            elif freed_mb := self._shared.give_back_unused():
+                used_mb -= freed_mb
+            else:
                 return False
-            used_mb -= oldest.own_mb or NEW_ENVIRONMENT_MB
         return True
 
     def give_back_longest_idle(self) -> bool:
-        """Close one idle environment, if there is any; the provisioned ones stay."""
-        return self._give_back_oldest(list(self._pools())) is not None
+        """Close one idle environment, or else what no environment uses; the provisioned ones stay."""
+        oldest = self._give_back_oldest(list(self._pools()))
+        return oldest is not None or self._shared.give_back_unused() > 0
 
     def _give_back_oldest(self, pools: list[Pool]) -> Environment | None:
         idle = [(p.idle[0].idle_since, p) for p in pools if p.idle]

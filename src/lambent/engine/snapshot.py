@@ -50,6 +50,8 @@ LONGEST_INIT_S: Final = 900.0
 """AWS: 130 s, or the function's time limit if that is more, up to 15 minutes."""
 IDLE_S: Final = 3600.0
 """How long a template that no environment uses is kept."""
+UNUSED_S: Final = 1.0
+"""Before that, whoever asked for a template may not have come to use it."""
 MOST_TEMPLATES: Final = 64
 """More than this at a time cost more memory than they are worth: the longest unused goes."""
 
@@ -92,6 +94,7 @@ class Template:
         self._idle_s = idle_s
         self._unused = unused
         self._idle: asyncio.TimerHandle | None = None
+        self._rests_since = 0.0
         self.shared_mb = 0
         self.report = Report()
         self.users = 0
@@ -207,7 +210,16 @@ class Template:
     def rest(self) -> None:
         """Nobody uses it now."""
         self._disarm()
-        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._unused)
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._idle_s, self._unused)
+        self._rests_since = loop.time()
+
+    @property
+    def unused_s(self) -> float:
+        """How long no environment has stood below it; 0 while one does."""
+        if self.users or self._idle is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._rests_since
 
     def _disarm(self) -> None:
         if self._idle is not None:
@@ -390,6 +402,18 @@ class Snapshots:
                 connections=template.report.connections,
             )  # fmt: skip
             self._bound()
+
+    def memory_mb(self) -> int:
+        """What all templates take; their forks are counted without it."""
+        return sum(template.shared_mb for template in self.standing().values())
+
+    def give_back_unused(self) -> int:
+        """Under memory pressure: end the longest unused; its megabytes, or 0 when all are used."""
+        for key, template in self.standing().items():
+            if template.unused_s >= UNUSED_S:
+                self._drop(key)
+                return max(template.shared_mb, 1)
+        return 0
 
     def _bound(self) -> None:
         """Give back the longest unused when there are too many."""
