@@ -49,6 +49,21 @@ def test_every_head_says_the_same(answered, family):
     assert [box.class_id for box in found.boxes] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({"confidence": -1e308}, 3), ({"confidence": 0.0}, 3), ({"confidence": 1.0}, 0),
+        ({"confidence": 1e308}, 0), ({"iou_threshold": 1e308}, 2), ({"iou_threshold": -1e308}, 2),
+        ({"max_detections": 0}, 0), ({"max_detections": 2**200}, 2),
+    ],
+)  # fmt: skip
+def test_extremes_are_numbers_like_others(answered, asked, count):
+    three = HEADS["yolov8n"]["output0"] + 0.0
+    three[0, 2] = 5  # of its own place
+    (found,) = answered(Detect(**asked), {"output0": three}, classes=CLASSES)
+    assert len(found.boxes) == count
+
+
 def test_objectness_counts_in_yolov5(answered):
     outputs = {"output": np.array([[*ONE, 0.8, 0.5, 0, 0]])}
     (found,) = answered(Detect(confidence=0.3), outputs, family="yolov5", classes=CLASSES)

@@ -29,6 +29,12 @@ def test_unsure_points_are_left_out(answered):
     assert [one.class_name for one in found.boxes[0].keypoints] == ["nose"]
 
 
+@pytest.mark.parametrize(("least", "count"), [(-1e308, 2), (1e308, 0)])
+def test_extremes_are_numbers_like_others(answered, least, count):
+    (found,) = answered(DetectKeypoints(keypoint_confidence=least), OUTPUTS, **FACTS)
+    assert len(found.boxes[0].keypoints) == count
+
+
 def test_a_package_without_names_of_points_is_misconfigured(answered):
     with pytest.raises(InvalidModelConfiguration):
         answered(DetectKeypoints(), OUTPUTS, **{**FACTS, "keypoints": []})

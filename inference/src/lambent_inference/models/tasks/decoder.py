@@ -65,4 +65,4 @@ def threshold(asked: Confidence, own: Thresholds) -> float:
     if asked == "best":
         return own.confidence if own.best is None else own.best
     assert not isinstance(asked, str)
-    return asked
+    return min(max(asked, -1.0), 2.0)  # what lies further out is no number of 32 bits, and the same

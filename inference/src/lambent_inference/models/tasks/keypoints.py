@@ -52,5 +52,5 @@ class Keypoints(Detection):
             for number, (name, row, (x, y)) in enumerate(
                 zip(names, rows[: len(names)], places[: len(names)], strict=True)
             )
-            if row[2] >= least
+            if float(row[2]) >= least
         )
