@@ -3,18 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from lambent.cli.init import newest_runtime, render
+from lambent.cli.init import TEMPLATES, newest_runtime, render
 from lambent.delivery import template
 from lambent.runtimes import catalog
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["sklearn", "plain", "node"])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_is_a_project(tmp_path: Path, name: str) -> None:
     for path, text in render(name, "mine", "python3.12").items():
         assert "@@" not in text
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / path).write_text(text)
     project = template.read(tmp_path / "template.yaml")
     (plan,) = project.functions
@@ -27,6 +27,11 @@ def test_the_sklearn_template_is_the_churn_example() -> None:
     files = render("sklearn", "churn", "python3.13")
     for path, text in files.items():
         assert (EXAMPLES / "churn" / path).read_text() == text, path
+
+
+def test_the_vision_template_trains_the_detector_of_the_examples() -> None:
+    ours = render("vision", "detector", "python3.13")["train.py"]
+    assert (EXAMPLES / "detector" / "train.py").read_text() == ours
 
 
 def test_the_plain_handler_works() -> None:

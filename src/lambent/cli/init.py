@@ -1,8 +1,9 @@
 """`lambent init`: a new project from a template that came with lambent.
 
 Templates lie in `templates/<name>/`, each file with `.tmpl` at its end so that no tool takes it for
-a part of lambent; `@@NAME@@`, `@@RUNTIME@@` and `@@PYTHON@@` are filled in. The runtime is the
-newest that is on this machine and that AWS still accepts.
+a part of lambent; `@@NAME@@`, `@@RUNTIME@@`, `@@PYTHON@@` and `@@SERVER@@` (what the inference server
+requires) are filled in. The runtime is the newest that is on this machine and that AWS still accepts.
+Templates of models also get the inference server's sources.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
+from lambent.delivery import model_function
 from lambent.delivery.problem import USAGE, Problem
 
-TEMPLATES = ("sklearn", "plain", "node")
+SERVED = ("onnx", "vision", "tabular")
+TEMPLATES = ("sklearn", *SERVED, "plain", "node")
 
 
 @click.command(cls=Verb)
@@ -51,10 +54,14 @@ def command(options: Options, name: str | None, template: str, runtime: str | No
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
+    made = sorted(files)
+    if template in SERVED:
+        model_function.copy_server(folder)
+        made.append(f"{model_function.SERVER}/")
     out = Output(options)
     out.result(
-        {"folder": str(folder), "function": function, "template": template, "files": sorted(files)},
-        [("created", f"{folder}/  {', '.join(sorted(files))}")],
+        {"folder": str(folder), "function": function, "template": template, "files": made},
+        [("created", f"{folder}/  {', '.join(made)}")],
     )
     go = f"cd {folder} && " if name else ""
     event = " -d @event.json" if "event.json" in files else ""
@@ -74,10 +81,12 @@ def newest_runtime(template: str = "plain") -> str:
 def render(template: str, name: str, runtime: str) -> dict[str, str]:
     """The project's files by relative path."""
     top = resources.files("lambent.cli") / "templates" / template
+    required = model_function.required() if template in SERVED else []
     return {
         path: text.replace("@@NAME@@", name)
         .replace("@@RUNTIME@@", runtime)
         .replace("@@PYTHON@@", runtime.removeprefix("python"))
+        .replace("@@SERVER@@", "\n".join(required))
         for path, text in _texts(top, "")
     }
 

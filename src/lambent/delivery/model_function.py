@@ -77,7 +77,7 @@ def plan(source: Source, folder: Path, runtime: str) -> FunctionPlan:
 def copy_server(folder: Path) -> None:
     """The server's own sources, without the tool for packages."""
     left_out = shutil.ignore_patterns("__pycache__", "tool")
-    shutil.copytree(_server(), folder / SERVER, ignore=left_out)
+    shutil.copytree(_server(), folder / SERVER, ignore=left_out, dirs_exist_ok=True)
 
 
 class _Named(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 `Metadata: lambent` names the model's file and the script that makes it. The script runs in an
 environment of its own (`uv run`) with the function's requirements, because a pickled model only
-loads where the same versions are.
+loads where the same versions are; `requirements-train.txt` adds what only training needs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lambent.delivery import dependencies, interpreters, platforms
 from lambent.delivery.problem import Problem
 from lambent.delivery.template import FunctionPlan
+
+REQUIREMENTS: Final = ("requirements.txt", "requirements-train.txt")
 
 
 def ensure_model(plan: FunctionPlan, progress: Callable[[str], None] = lambda _: None) -> bool:
@@ -46,8 +48,9 @@ def run(folder: Path, script: str, runtime: str, arguments: Sequence[str] = ()) 
     python = interpreters.find(platform.python)
     command = [dependencies.uv(), "run", "--quiet", "--isolated", "--no-project", "--no-progress"]
     command += ["--python", str(python or platform.python)]
-    if (folder / "requirements.txt").is_file():
-        command += ["--with-requirements", "requirements.txt"]
+    for name in REQUIREMENTS:
+        if (folder / name).is_file():
+            command += ["--with-requirements", name]
     done = subprocess.run(
         [*command, "python", script, *arguments],
         cwd=folder,
