@@ -51,8 +51,72 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics(),
         "decisions/index.md": decisions(),
         "inference-settings.md": inference_settings(),
+        "variants.md": variants(),
     }
     return {**generated, "llms.txt": llms(generated)}
+
+
+def variants() -> str:
+    """The inference server's sizes, from what they are made of and what was weighed."""
+    import json
+
+    from lambent.delivery import variants as delivered
+
+    weighed = json.loads((ROOT / "benchmarks/variant_sizes.json").read_text())
+    known = delivered.VARIANTS
+    forms = {True: "zip, image, Dockerfile", False: "image, Dockerfile"}
+    lines = [
+        "# Variants",
+        "",
+        NOTE,
+        "",
+        VARIANTS.strip(),
+        "",
+        "| variant | what it serves | forms | MB unpacked | allowed |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in known.items():
+        total = sum(weighed[name].values())
+        row = [f"`{name}`", one.purpose, forms[one.zips], f"{total:.0f}", str(one.budget_mb)]
+        lines.append(f"| {' | '.join(row)} |")
+    lines += ["", "## Sizes", "", "MB of a zip for python3.13 on x86_64, without bytecode.", ""]
+    names = sorted(
+        {package for sizes in weighed.values() for package in sizes},
+        key=lambda package: -max(sizes.get(package, 0) for sizes in weighed.values()),
+    )
+    lines += [f"| package | {' | '.join(known)} |", f"|---|{'---|' * len(known)}"]
+    for package in names:
+        sizes = [str(weighed[name].get(package, "")) for name in known]
+        lines.append(f"| {package} | {' | '.join(sizes)} |")
+    lines += ["", "## Environment", "", "| variable | " + " | ".join(known) + " |"]
+    lines.append(f"|---|{'---|' * len(known)}")
+    for variable in known["slim"].environment:
+        values = [
+            f"`{one.environment[variable]}`" if variable in one.environment else ""
+            for one in known.values()
+        ]
+        lines.append(f"| `{variable}` | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+VARIANTS = """
+The [inference server](inference.md) comes in three sizes. Each installs what its purpose needs and
+nothing else, and carries the public server's settings for Lambda.
+
+```console
+$ lambent model variant slim --zip slim.zip            # a function's zip, for the newest Python here
+$ lambent model variant slim --docker build/           # a Dockerfile on AWS's base image, and its context
+$ lambent model variant slim --sizes                   # installs it and weighs each package
+```
+
+Zips are for python3.12, 3.13 and 3.14, which run on Amazon Linux 2023: for the older ones' C library
+the newest wheels are not made. A zip over 50 MB travels through S3 (`--bucket`, or `aws s3 cp`). A test installs
+each variant and fails past what is allowed, with the packages that grew; `python
+scripts/variant_sizes.py` writes the sizes down again.
+
+tokenizers asks for a client of a model site that a function never uses; it is left out (20 MB).
+[Deploy to AWS](deploy-aws.md) goes from here.
+"""
 
 
 # ── the command line ─────────────────────────────────────────────────────────────────────────────

@@ -27,24 +27,33 @@ def deployed(served, tmp_path, template):
     return json.loads(answer.stdout)["payload"]
 
 
-@pytest.mark.parametrize("template", ["onnx", "tabular"])
-def test_a_table(served, tmp_path, template) -> None:
-    said = deployed(served, tmp_path, template)
+def test_a_network(served, tmp_path) -> None:
+    tables(served, deployed(served, tmp_path, "onnx"), "onnx")
+
+
+def test_scikit_learn_as_it_is(place, tmp_path) -> None:
+    """Over 50 MB, which AWS takes through S3 and a server of one's own where it is told to."""
+    started = place.run("up", "-d", LAMBENT_ZIPPED_LIMIT_MB="250")
+    assert started.returncode == 0, started.stderr
+    tables(place, deployed(place, tmp_path, "tabular"), "tabular")
+
+
+def tables(server, said, name) -> None:
     assert said["prediction"] == "leaves"  # new, expensive and annoyed
     assert said["probability"] > 0.9
     assert said["model_version"] == "1"
-    event = {
-        "features": {
-            "tenure_months": 70,
-            "monthly_charges": 20,
-            "support_calls": 0,
-            "contract_months": 24,
-        }
+    features = {
+        "tenure_months": 70,
+        "monthly_charges": 20,
+        "support_calls": 0,
+        "contract_months": 24,
     }
-    other = served.run("invoke", template, "-d", json.dumps(event))
+    other = server.run("invoke", name, "-d", json.dumps({"features": features}))
     assert json.loads(other.stdout)["payload"]["prediction"] == "stays"
-    event["features"]["tenure_months"] = -1
-    assert "InvalidFeatures" in served.run("invoke", template, "-d", json.dumps(event)).stdout
+    features["tenure_months"] = -1
+    refused = server.run("invoke", name, "-d", json.dumps({"features": features}))
+    assert refused.returncode == 5
+    assert "InvalidFeatures" in refused.stdout + refused.stderr
 
 
 def test_a_picture(served, tmp_path) -> None:

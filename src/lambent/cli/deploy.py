@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from lambent.cli import dry_run
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output, Progress
 from lambent.cli.plans import plan_options, planned, planned_model, shipped
@@ -38,6 +39,15 @@ from lambent.delivery.template import FunctionPlan, Project
     help="Serve this model: a folder, an archive, or its id in --registry. No handler, no template.",
 )
 @click.option("--registry", metavar="URI", help="Where --model is: file://, s3:// or https://.")
+@click.option("--target", type=click.Choice(("here", "aws")), help="`aws` is the same as --aws.")
+@click.option("--dry-run", is_flag=True, help="For AWS: print the commands, and call nothing.")
+@click.option("--image", is_flag=True, help="With --dry-run: as a container image through ECR.")
+@click.option(
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="With --dry-run: put the zips there that the commands send.",
+)
 @click.option("--pack", is_flag=True, help="Put a registry's model into the zip.")
 @click.pass_obj
 def command(
@@ -55,12 +65,14 @@ def _command(
     flags: dict[str, Any],
     held: ExitStack,
 ) -> None:
-    aws = options.target()
-    out = Output(options)
-    if model is None:
-        project, plans = planned(aws, functions, flags)
-    else:
-        project, plans = planned_model(aws, held, model, functions, flags)
+    options.aws = options.aws or flags["target"] == "aws"
+    aws, out = options.target(), Output(options)
+    if flags["dry_run"]:
+        dry_run.run(
+            out, aws, lambda read_for: _planned(read_for, held, functions, model, flags), flags
+        )
+        return
+    project, plans = _planned(aws, held, functions, model, flags)
     done = []
     with out.progress() as progress:
         for plan in plans:
@@ -86,6 +98,19 @@ def _command(
         found = {"functions": done, "gateways": served, "not_deployed": not_deployed}
         out.result(found, [])
     _hints(out, plans[0], model)
+
+
+def _planned(
+    aws: Aws,
+    held: ExitStack,
+    functions: tuple[str, ...],
+    model: str | None,
+    flags: dict[str, Any],
+) -> tuple[Project, list[FunctionPlan]]:
+    """The template's functions, or the one that serves a model."""
+    if model is None:
+        return planned(aws, functions, flags)
+    return planned_model(aws, held, model, functions, flags)
 
 
 def _put_gateways(aws: Aws, project: Project, plans: list[FunctionPlan]) -> list[dict[str, Any]]:

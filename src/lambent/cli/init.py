@@ -18,7 +18,7 @@ import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
-from lambent.delivery import model_function
+from lambent.delivery import model_function, variants
 from lambent.delivery.problem import USAGE, Problem
 
 SERVED = ("onnx", "vision", "tabular")
@@ -81,7 +81,7 @@ def newest_runtime(template: str = "plain") -> str:
 def render(template: str, name: str, runtime: str) -> dict[str, str]:
     """The project's files by relative path."""
     top = resources.files("lambent.cli") / "templates" / template
-    required = model_function.required() if template in SERVED else []
+    required = _required(template)
     return {
         path: text.replace("@@NAME@@", name)
         .replace("@@RUNTIME@@", runtime)
@@ -89,6 +89,14 @@ def render(template: str, name: str, runtime: str) -> dict[str, str]:
         .replace("@@SERVER@@", "\n".join(required))
         for path, text in _texts(top, "")
     }
+
+
+def _required(template: str) -> list[str]:
+    """What the inference server requires, where the template brings it."""
+    if template not in SERVED:
+        return []
+    left_out = variants.TABULAR.without if template == "tabular" else frozenset[str]()
+    return variants.required(without=left_out)
 
 
 def _texts(folder: Traversable, prefix: str) -> list[tuple[str, str]]:

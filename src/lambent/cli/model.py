@@ -12,6 +12,7 @@ from lambent.cli import table
 from lambent.cli.compile import compile_
 from lambent.cli.options import Family, Options, Verb
 from lambent.cli.output import Output
+from lambent.cli.variant import variant
 from lambent.delivery import models
 from lambent.delivery.problem import NEEDS_YES, USAGE, Problem
 
@@ -24,6 +25,7 @@ def command() -> None:
 
 
 command.add_command(compile_)
+command.add_command(variant)
 
 
 def _registry(given: str | None) -> str:

@@ -18,6 +18,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lambent.delivery import archive, interpreters, trim
 from lambent.delivery.platforms import Platform
@@ -34,6 +35,11 @@ class Requirements:
     path: Path
     text: str
     allow_source: tuple[str, ...] = ()
+    overrides: str = ""
+    """What replaces requirements of requirements, as uv reads it (`uv-overrides.txt` beside them)."""
+
+
+OVERRIDES: Final = "uv-overrides.txt"
 
 
 def requirements(folder: Path, allow_source: tuple[str, ...] = ()) -> Requirements | None:
@@ -42,7 +48,9 @@ def requirements(folder: Path, allow_source: tuple[str, ...] = ()) -> Requiremen
     if path.is_file():
         text = path.read_text()
         if any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
-            return Requirements(path, text, allow_source)
+            instead = folder / OVERRIDES
+            overrides = instead.read_text() if instead.is_file() else ""
+            return Requirements(path, text, allow_source, overrides)
         return None
     path = folder / "pyproject.toml"
     if not path.is_file():
@@ -96,7 +104,7 @@ class Store:
 def key(wanted: Requirements, platform: Platform, *, compiled: bool) -> str:
     """What decides how the installed packages turn out."""
     facts: list[object] = [_FORMAT, wanted.text, sorted(wanted.allow_source), platform.python]
-    facts += [platform.uv_platform, compiled]
+    facts += [platform.uv_platform, compiled, *filter(None, [wanted.overrides])]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -122,6 +130,8 @@ def install(wanted: Requirements, platform: Platform, target: Path) -> None:
     command += ["--python", sys.executable, "--target", str(target), "--link-mode", "copy"]
     command += ["--python-version", platform.python, "--python-platform", platform.uv_platform]
     command += ["--only-binary", ":all:", "-r", str(wanted.path.resolve())]
+    if wanted.overrides:
+        command += ["--override", str((wanted.path.parent / OVERRIDES).resolve())]
     for name in wanted.allow_source:
         command += ["--no-binary", name]
     done = subprocess.run(

@@ -18,13 +18,14 @@ from typing import Any, Final
 import msgspec
 
 from lambent import own_tags
+from lambent.delivery import variants
 from lambent.delivery.aws import Aws
+from lambent.delivery.dependencies import OVERRIDES
 from lambent.delivery.model_source import Source
 from lambent.delivery.problem import Problem
 from lambent.delivery.template import FunctionPlan
 
 SERVER: Final = "lambent_inference"
-HANDLER: Final = "lambent_inference.handler.handler"
 EVENT: Final = "warm_up.json"
 MEMORY_MB: Final = 1769  # AWS gives a whole core from here on
 TIMEOUT_S: Final = 60
@@ -48,9 +49,12 @@ def plan(source: Source, folder: Path, runtime: str) -> FunctionPlan:
         (folder / "model").mkdir()
         shutil.copyfile(package / EVENT, folder / "model" / EVENT)
     native = not str(facts.get("model", "")).endswith(".onnx") and facts["task"] == "tabular"
-    wanted = [*required(), *(_native(package) if native else ())]
+    # scikit-learn and onnxruntime together pass 250 MB, and a model needs one of them.
+    wanted = variants.required(without=variants.TABULAR.without) if native else variants.required()
+    wanted += _native(package) if native else []
     if facts.get("tokenizer"):
         wanted.append("tokenizers")
+        (folder / OVERRIDES).write_text(variants.UNUSED)
     (folder / "requirements.txt").write_text("\n".join(wanted) + "\n")
     environment = {
         "MODEL_REGISTRY": source.registry or "file:///var/task/model",
@@ -62,7 +66,7 @@ def plan(source: Source, folder: Path, runtime: str) -> FunctionPlan:
     return FunctionPlan(
         name=re.sub(r"[^A-Za-z0-9-_]", "-", facts["id"])[:64],
         folder=folder,
-        handler=HANDLER,
+        handler=variants.HANDLER,
         runtime=runtime,
         memory_mb=MEMORY_MB,
         timeout_s=TIMEOUT_S,
@@ -113,12 +117,6 @@ def _server() -> Path:
             fix="pip install lambent-inference",
         )
     return Path(spec.origin).parent
-
-
-def required() -> list[str]:
-    """What the server needs without its extras."""
-    wanted = metadata.requires("lambent-inference") or ()
-    return [one for one in wanted if "extra ==" not in one]
 
 
 def _native(package: Path) -> list[str]:

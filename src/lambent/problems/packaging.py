@@ -240,6 +240,18 @@ ENTRIES: Final = (
         "`--allow-joblib`, if you trust the file; the message says what stood against ONNX.",
     ),
     Entry(
+        "VARIANT_UNKNOWN",
+        "The inference server has no variant of that name.",
+        "A typing error.",
+        "`slim`, `tabular` or `standard`.",
+    ),
+    Entry(
+        "VARIANT_NO_ZIP",
+        "The variant is too large for a zip.",
+        "A zip's function unpacks to 250 MB at most; OpenCV alone takes 160.",
+        "`--docker FOLDER` or `lambent image build --variant NAME`: images take 10 GB.",
+    ),
+    Entry(
         "GRAPH_INVALID",
         "The ONNX file is broken, or no ONNX file.",
         "`why` is what ONNX's own checker, or the runtime, has against it.",

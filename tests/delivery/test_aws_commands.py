@@ -1,0 +1,142 @@
+"""The commands for AWS, judged by the AWS CLI itself: it parses each and makes its request of it."""
+
+import io
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from awscli.clidriver import create_clidriver
+from botocore.awsrequest import AWSResponse
+
+from lambent.delivery import aws_commands
+from lambent.delivery.template import FunctionPlan
+
+PLAN = FunctionPlan(
+    "vision",
+    Path(),
+    "lambent_inference.handler.handler",
+    "python3.13",
+    memory_mb=1769,
+    timeout_s=30,
+    ephemeral_mb=1024,
+    environment={"PINNED_MODELS": "a/1,b/2", "SAID": 'it\'s "quoted" $HOME'},
+    policies=(
+        "AmazonS3ReadOnlyAccess",
+        {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]},
+    ),
+    tags={"team": "one"},
+    snap_start=True,
+)
+WHERE = aws_commands.Where("123456789012", "eu-central-1")
+
+
+class Raw(io.BytesIO):
+    def stream(self, **_):
+        yield self.read()
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory):
+    """cli(words) → the requests that the AWS CLI would have sent, as (operation, URL, body)."""
+    patch = pytest.MonkeyPatch()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "any")
+    patch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    patch.delenv("AWS_CA_BUNDLE", raising=False)
+    patch.chdir(tmp_path_factory.mktemp("cli"))
+    Path("vision.zip").write_bytes(b"zip")
+    Path("event.json").write_text("{}")
+    driver = create_clidriver()
+    sent = []
+
+    def answer(request, event_name, **_):
+        service, operation = event_name.split(".")[1:]
+        sent.append((operation, request.url, request.body))
+        body = {
+            "iam": f"<a><{operation}Result/></a>".encode(),
+            "s3": b"<a/>",
+            "ecr": b'{"authorizationData": [{"authorizationToken": "QVdTOng="}]}',
+        }.get(service, b"{}")
+        return AWSResponse(request.url, 200, {"content-type": "application/json"}, Raw(body))
+
+    driver.session.register("before-send", answer)
+
+    def run(words):
+        del sent[:]
+        assert driver.main(words) == 0, words
+        return list(sent)
+
+    yield run
+    patch.undo()
+
+
+def commands(plan, where):
+    return [one for step in aws_commands.steps(plan, where) for one in step.commands]
+
+
+def words(command):
+    """Without the shell's own parts: VARIABLE=$(…) and what is piped."""
+    inner = command.partition("=$(")[2].removesuffix(")") if "=$(" in command else command
+    return shlex.split(inner.partition(" | ")[0])
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_the_aws_cli_takes_every_command(cli, capsys, image):
+    where = replace(WHERE, image=image)
+    operations = []
+    for command in commands(PLAN, where):
+        said = words(command)
+        if said[0] == "docker" or "wait" in said[:3]:
+            continue
+        sent = cli([one.replace("$VERSION", "1").replace("$API", "api") for one in said[1:]])
+        capsys.readouterr()
+        operations += [operation for operation, _, _ in sent]
+        regional = [url for operation, url, _ in sent if "iam" not in url]
+        assert all("eu-central-1" in url for url in regional), regional
+    assert operations[:4] == ["CreateRole", "AttachRolePolicy", "AttachRolePolicy", "PutRolePolicy"]
+    middle = (
+        ["CreateRepository", "GetAuthorizationToken"] if image else ["CreateBucket", "PutObject"]
+    )
+    assert operations[4:6] == middle
+    kept = ["PutProvisionedConcurrencyConfig"] if image else []
+    assert operations[6:] == [
+        "CreateFunction", "PublishVersion", "CreateAlias", *kept, "CreateFunctionUrlConfig",
+        "CreateApi", "AddPermission", "Invoke",
+    ]  # fmt: skip
+
+
+def test_the_function_is_the_plan(cli, capsys):
+    (made,) = [one for one in commands(PLAN, WHERE) if " create-function " in one]
+    ((_, _, body),) = cli(words(made)[1:])
+    capsys.readouterr()
+    request = json.loads(body)
+    assert request["Environment"] == {"Variables": dict(PLAN.environment)}
+    assert request["Role"] == "arn:aws:iam::123456789012:role/lambent-vision"
+    assert request["Code"] == {
+        "S3Bucket": "lambent-123456789012-eu-central-1",
+        "S3Key": "vision.zip",
+    }
+    assert (request["MemorySize"], request["Timeout"], request["EphemeralStorage"]) == (
+        1769,
+        30,
+        {"Size": 1024},
+    )
+    assert request["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert request["Tags"] == {"team": "one"}
+
+
+def test_what_is_not_known_is_a_placeholder_and_said():
+    nowhere = aws_commands.Where()
+    text = aws_commands.script(aws_commands.steps(PLAN, nowhere))
+    assert "arn:aws:iam::<ACCOUNT>:role/lambent-vision" in text
+    assert "'<REGION>'" in text  # quoted: a shell takes < for a redirection
+    assert [note.split()[0] for note in aws_commands.notes(nowhere)] == ["<ACCOUNT>", "<REGION>"]
+    assert aws_commands.notes(WHERE) == []
+
+
+def test_a_role_of_ones_own_is_not_made():
+    plan = replace(PLAN, role="arn:aws:iam::1:role/mine")
+    assert not [one for one in commands(plan, WHERE) if " iam " in one]
