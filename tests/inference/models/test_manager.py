@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from lambent_inference.errors import (
     BrokenPackage,
@@ -253,6 +254,31 @@ def test_what_does_not_fit_its_description_is_refused_at_loading(write, graph, b
     write("size/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"], input={"width": 99})
     with pytest.raises(InvalidModelConfiguration):
         asyncio.run(manager().add("size/1"))
+
+
+@pytest.mark.parametrize("place", ["../secret", "{root}/secret"])
+def test_a_graph_cannot_read_its_weights_from_elsewhere(write, manager, root, place):
+    """ONNX lets a tensor lie in another file; it has to be one of the package's folder."""
+    (root / "outside" / "secret").parent.mkdir()
+    (root / "outside" / "secret").write_bytes(bytes(range(64)))
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3])
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=place.format(root=root / "outside"))
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Add", ["mean", "w"], ["out"]),
+    ]
+    ports = [
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, 8, 8]),
+        helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", 3]),
+    ]
+    graph = helper.make_graph(nodes, "made", ports[:1], ports[1:], [weights])
+    sets = [helper.make_opsetid("", 13)]
+    data = helper.make_model(graph, opset_imports=sets, ir_version=9).SerializeToString()
+    write("a/1", {"w.onnx": data}, task="classification", family="plain", classes=["a", "b", "c"])
+    (root / "a" / "secret").write_bytes(bytes(range(64)))
+    with pytest.raises(BrokenPackage, match="External data path"):
+        asyncio.run(manager().add("a/1"))
 
 
 def test_a_failed_load_fails_all_who_wait_and_the_next_tries_again(
