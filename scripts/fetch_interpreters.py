@@ -10,6 +10,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,23 @@ def node(major: str) -> Path:
             if not (binaries / "node").is_file():
                 _install(folder, major)
     return binaries
+
+
+def package(name: str, version: str) -> Path:
+    """The folder of an npm package as it was published, without what it needs; raises `Unavailable`."""
+    folder = CACHE / "npm" / f"{name.replace('/', '-')}-{version}"
+    if not (folder / "package" / "package.json").is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            raise Unavailable("no npm here to fetch packages with")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _run([npm, "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"])
+            (archive,) = folder.glob("*.tgz")
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+    return folder / "package"
 
 
 def ruby() -> None:
