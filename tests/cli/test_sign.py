@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import zipfile
 
+import boto3
+
 
 def test_sign_and_show(place):
     file = place.folder / "code.zip"
@@ -29,3 +31,40 @@ def test_sign_and_show(place):
     (place.folder / "signed.zip").write_bytes((place.folder / "signed.zip").read_bytes() + b"!")
     changed = place.run("sign", "show", "signed.zip", "--json")
     assert (changed.returncode, json.loads(changed.stdout)["signature"]) == (1, "broken")
+
+
+def test_a_deploy_signs_and_stays_the_same(served):
+    """With Enforce only signed code goes in, and the same code is the same package."""
+    profile = json.loads(served.run("sign", "profile", "release", "--json").stdout)
+    served.run("init", "strict")
+    folder = served.folder / "strict"
+    assert served.run("deploy", cwd=folder).returncode == 0
+    client = boto3.client(
+        "lambda",
+        endpoint_url=f"http://127.0.0.1:{served.port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    config = client.create_code_signing_config(
+        AllowedPublishers={"SigningProfileVersionArns": [profile["profileVersionArn"]]},
+        CodeSigningPolicies={"UntrustedArtifactOnDeployment": "Enforce"},
+    )["CodeSigningConfig"]["CodeSigningConfigArn"]
+    client.put_function_code_signing_config(FunctionName="strict", CodeSigningConfigArn=config)
+    (folder / "handler.py").write_text("def handler(event, context):\n    return 'signed'\n")
+    refused = served.run("deploy", cwd=folder)
+    assert refused.returncode == 1
+    assert "error[CodeVerificationFailedException]" in refused.stderr
+    facts = []
+    for _ in range(2):
+        done = served.run("deploy", "--sign", "release", "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        facts.append(json.loads(done.stdout)["functions"][0])
+    assert (facts[0]["code_changed"], facts[1]["code_changed"]) == (True, False)
+    shown = client.get_function_configuration(FunctionName="strict")
+    assert shown["SigningProfileVersionArn"] == profile["profileVersionArn"]
+    assert json.loads(served.run("invoke", "strict").stdout)["payload"] == "signed"
+    layer = served.run("layer", "publish", "signed", str(folder), "--sign", "release", "--json")
+    assert layer.returncode == 0, layer.stderr
+    kept = client.get_layer_version(LayerName="signed", VersionNumber=1)["Content"]
+    assert kept["SigningProfileVersionArn"] == profile["profileVersionArn"]

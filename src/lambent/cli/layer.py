@@ -12,7 +12,7 @@ import click
 from lambent.cli import table
 from lambent.cli.options import Family, Options, Verb
 from lambent.cli.output import Output
-from lambent.cli.plans import direct_limit
+from lambent.cli.plans import direct_limit, signed
 from lambent.delivery import layers
 from lambent.delivery.package import Package
 from lambent.delivery.problem import FAILED, NEEDS_YES, USAGE, Problem
@@ -30,6 +30,7 @@ def _build_options(function: Function) -> Function:
                 "--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64"
             ),
             click.option("--allow-source", multiple=True, metavar="PACKAGE"),
+            click.option("--sign", metavar="PROFILE", help="Sign it (lambent sign profile)."),
             click.option("--no-bytecode", is_flag=True, help="Package sources only."),
             click.option("--fresh", is_flag=True, help="Install dependencies again."),
         )
@@ -82,7 +83,7 @@ def publish(
     if path.suffix == ".zip":
         if not path.is_file():
             raise Problem("FILE", f"there is no {path}", exit_code=USAGE)
-        package = Package(path.read_bytes(), 0, 0, "none")
+        package = signed(Package(path.read_bytes(), 0, 0, "none"), flags["sign"])
     else:
         package = _built(out, path, flags)
         if not path.is_dir():
@@ -202,7 +203,7 @@ def _built(out: Output, path: Path, flags: dict[str, Any]) -> Package:
         package = layers.build(recipe)
     for note in package.notes:
         out.note(note)
-    return package
+    return signed(package, flags["sign"])
 
 
 def _facts(package: Package) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _OPTIONS = (
     click.option(
         "--allow-source", multiple=True, metavar="PACKAGE", help="Build it; it has no wheel."
     ),
+    click.option("--sign", metavar="PROFILE", help="Sign the package (lambent sign profile)."),
     click.option("--no-bytecode", is_flag=True, help="Package sources only."),
     click.option("--fresh", is_flag=True, help="Install dependencies again."),
 )
@@ -113,12 +114,23 @@ def shipped(
 ) -> package.Package | ImageCode:
     """What a plan's function runs: its zip, or its image, made here."""
     if plan.image is None:
-        return package.build(recipe(aws, plan, fresh=fresh), progress)
+        built = package.build(recipe(aws, plan, fresh=fresh), progress)
+        # AWS knows no signatures but AWS Signer's.
+        return built if aws.is_aws else signed(built, plan.extras.sign)
     from lambent import settings
     from lambent.cli import project
 
     registry = settings.load(project=project.settings_file()).image_registry
     return code.prepared(aws, plan, registry=registry, send=send, progress=progress)
+
+
+def signed(built: package.Package, profile: str | None) -> package.Package:
+    """With the signature of a profile of this machine, if one is named."""
+    if profile is None:
+        return built
+    from lambent.delivery import signing  # it brings cryptography, which few need
+
+    return replace(built, data=signing.signed(built.data, profile))
 
 
 def direct_limit(aws: Aws) -> int:
@@ -185,6 +197,8 @@ def _with_flags(plan: FunctionPlan, flags: dict[str, Any]) -> FunctionPlan:
     extras: Extras = plan.extras
     if flags["bucket"]:
         extras = msgspec.structs.replace(extras, bucket=flags["bucket"])
+    if flags["sign"]:
+        extras = msgspec.structs.replace(extras, sign=flags["sign"])
     if flags["no_bytecode"]:
         extras = msgspec.structs.replace(extras, bytecode=False)
     if flags["allow_source"]:

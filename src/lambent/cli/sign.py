@@ -14,12 +14,9 @@ import click
 
 from lambent.cli.options import Family, Options, Verb
 from lambent.cli.output import Output
+from lambent.delivery import signing
 from lambent.delivery.problem import USAGE, Problem
 from lambent.signing import judging, profiles
-from lambent.signing.envelope import NotPlainError
-
-_DAYS = 4_105
-"""135 months, as AWS Signer's signatures for Lambda last."""
 
 _folder = click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Where the profiles are."
@@ -34,7 +31,9 @@ def command() -> None:
 @command.command("profile", cls=Verb)
 @click.argument("name")
 @click.option("--account", default="123456789012", metavar="NUMBER", help="Whose profile it is.")
-@click.option("--days", type=click.IntRange(1, 36_500), default=_DAYS, help="How long it signs.")
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), default=signing.DAYS, help="How long it signs."
+)
 @_folder
 @click.pass_obj
 def profile(options: Options, name: str, account: str, days: int, folder: Path | None) -> None:
@@ -48,7 +47,7 @@ def profile(options: Options, name: str, account: str, days: int, folder: Path |
             folder or profiles.default_dir(), name, account, region, days, datetime.now(UTC)
         )
     except profiles.ProfileError as error:
-        raise _profile_problem(name, error) from None
+        raise signing.no_profile(name, error) from None
     facts = {
         "profileVersionArn": made.arn,
         "certificate": str(made.certificate),
@@ -63,7 +62,9 @@ def profile(options: Options, name: str, account: str, days: int, folder: Path |
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("name", metavar="PROFILE")
 @click.option("-o", "--output", "to", type=click.Path(path_type=Path), help="Instead of FILE.")
-@click.option("--days", type=click.IntRange(1, 36_500), default=_DAYS, help="How long it holds.")
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), default=signing.DAYS, help="How long it holds."
+)
 @_folder
 @click.pass_obj
 def sign_zip(
@@ -71,19 +72,8 @@ def sign_zip(
 ) -> None:
     """Sign the package FILE (code or a layer) with the newest version of PROFILE."""
     package = _bytes(file)
-    try:
-        signer = profiles.newest(folder or profiles.default_dir(), name)
-        signed = judging.sign(package, signer, datetime.now(UTC), days)
-    except profiles.ProfileError as error:
-        raise _profile_problem(name, error) from None
-    except NotPlainError as error:
-        raise Problem(
-            "SIGN_PACKAGE",
-            f"{file} cannot be signed: {error}",
-            fix="zip the files anew, and sign that",
-            exit_code=USAGE,
-        ) from None
-    (to or file).write_bytes(signed)
+    signer = signing.signer_of(name, folder)
+    (to or file).write_bytes(signing.anew(package, signer, days, str(file)))
     out = Output(options)
     facts = {"file": str(to or file), "profileVersionArn": signer.arn}
     out.result(facts, [("signed", facts["file"]), ("profile version", signer.arn)])
@@ -128,7 +118,3 @@ def _bytes(file: Path) -> bytes:
     if not file.is_file():
         raise Problem("FILE", f"there is no {file}", exit_code=USAGE)
     return file.read_bytes()
-
-
-def _profile_problem(name: str, error: profiles.ProfileError) -> Problem:
-    return Problem("SIGN_PROFILE", str(error), fix=f"lambent sign profile {name}", exit_code=USAGE)

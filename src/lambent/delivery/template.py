@@ -42,6 +42,8 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     allow_source: list[str] = []
     """Packages without a wheel that may be built from source."""
     bytecode: bool = True
+    sign: str | None = None
+    """Profile of this machine that signs the package (`lambent sign profile`)."""
     snapshots: own_tags.Snapshots | None = None
     """Which versions a lambent server restores from snapshots, whatever its own setting says."""
     sample_event: str | None = None
