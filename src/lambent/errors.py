@@ -16,6 +16,7 @@
         ├── InvalidSignature                  403
         ├── ResourceNotFound                  404  body says `Message`
         ├── ResourceConflict                  409
+        ├── CodeArtifactUserPending           409  an Inactive image is being made ready
         ├── SnapStartFailure                  400  a restore failed
         ├── SnapStartTimeout                  408
         ├── SnapStartNotReady                 409
@@ -177,6 +178,12 @@ class ResourceNotFound(AwsError):  # noqa: N818
 
 class ResourceConflict(AwsError):  # noqa: N818
     code, status = "ResourceConflictException", 409
+
+
+class CodeArtifactUserPending(AwsError):  # noqa: N818
+    """The image of a version that nobody has called for weeks is being made ready again."""
+
+    code, status = "CodeArtifactUserPendingException", 409
 
 
 class SnapStartFailure(AwsError):  # noqa: N818

@@ -176,6 +176,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             buckets=buckets,
             on_distrust=lambda: metrics.count("code_signing.errors"),
         )
+        dispatcher.on_inactive(control.wake)
         await control.open()
         stack.push_async_callback(control.close)
         events = await open_events(
@@ -228,6 +229,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         await let_stacks_work(stacks, own_url(settings, listener), stack)
         spawn(_prepare(planner, dispatcher))
         compiler.start(spawn)
+        stack.callback(spawn(control.idle_images(dispatcher.since_call).run()).cancel)
         yield Platform(settings, host, listener, stop)
 
 

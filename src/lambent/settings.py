@@ -122,6 +122,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     image_registry: str | None = None
     """`host[:port]` of the registry that stands for `<account>.dkr.ecr.<region>.amazonaws.com`."""
 
+    image_idle_days: float = 30.0
+    """How long nobody calls a container image until its function is Inactive and its unpacked files
+    are removed; the next call is refused and makes it ready again, as on AWS. 0 means never."""
+
     node_modules_dir: Path | None = None
     """A `node_modules` folder that Node.js functions see at /var/runtime, where AWS has its SDK v3."""
 

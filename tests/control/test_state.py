@@ -92,3 +92,16 @@ def test_failures():
     assert half.update_reason == "gone"
     mended = state.updating(broken, ARN)
     assert state.ready(mended, ARN, "r3").state == "Active"
+
+
+def test_idle_and_back():
+    idle = state.reclaimed(VERSION, ARN, "r2")
+    assert (idle.state, idle.state_reason_code, idle.revision_id) == ("Inactive", "Idle", "r2")
+    assert state.may_idle(idle)
+    woken = state.restoring(idle, ARN)
+    assert (woken.state, woken.state_reason_code) == ("Pending", state.RESTORING)
+    assert not state.may_idle(woken)
+    assert state.ready(woken, ARN, "r3").state == "Active"
+    lost = state.failed(woken, ARN, "r3", "no image", "ImageDeleted")
+    assert (lost.state, lost.update_status) == ("Inactive", "Successful")
+    assert (lost.state_reason, lost.state_reason_code) == ("no image", "ImageDeleted")

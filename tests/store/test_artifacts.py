@@ -128,6 +128,27 @@ def test_what_was_made_from_a_tree_goes_with_it(tmp_path):
     with_artifacts(tmp_path / "code", main)
 
 
+def test_when_a_tree_was_used_outlives_a_restart(tmp_path):
+    async def noted(artifacts):
+        kept = await artifacts.put(make_zip())
+        made = artifacts.used(kept.sha256, 0.0)
+        assert made == pytest.approx(time.time(), abs=60)
+        assert artifacts.used(kept.sha256, made + 500) == made + 500
+        assert artifacts.used(kept.sha256, made + 100) == made + 500
+        assert artifacts.used("0" * 64, 1.0) is None
+        return kept.sha256, made
+
+    sha256, made = with_artifacts(tmp_path / "code", noted)
+
+    async def again(artifacts):
+        assert artifacts.used(sha256, 0.0) == made + 500
+        await artifacts.remove(sha256)
+        assert artifacts.used(sha256, 0.0) is None
+
+    with_artifacts(tmp_path / "code", again)
+    assert not list((tmp_path / "code/trees").iterdir())
+
+
 def test_ensure_mends_a_tree_that_never_reached_the_disk(tmp_path):
     async def make(artifacts):
         return (await artifacts.put(make_zip())).sha256

@@ -124,6 +124,12 @@ class Registry:
     def all(self, scope: Scope) -> Iterator[Bundle]:
         return iter(self._scopes.get(scope, {}).values())
 
+    def everything(self) -> Iterator[tuple[Key, Bundle]]:
+        """All that exists now, whoever it belongs to."""
+        for scope, bundles in list(self._scopes.items()):
+            for name, bundle in list(bundles.items()):
+                yield Key(scope, name), bundle
+
     def last_number(self, scope: Scope, name: str) -> int:
         """The highest version ever published under a name, even of a function since deleted."""
         return self._numbers.get((*scope, name), 0)
@@ -211,6 +217,56 @@ class Registry:
             version.state == "Pending" and self._wants_snapshot(version)
             for version in bundle.versions.values()
         )
+
+    async def reclaim(self, key: Key, number: int) -> None:
+        """Nobody has called this version for long: it becomes Inactive, if it still may."""
+
+        def rule(bundle: Bundle | None) -> tuple[Bundle | None, None]:
+            version = None if bundle is None else bundle.versions.get(number)
+            if bundle is None or version is None or version.state != "Active":
+                return bundle, None
+            if not state.may_idle(version):
+                return bundle, None
+            return bundle.with_version(state.reclaimed(version, bundle.arn, self._new_id())), None
+
+        await self.change(key.scope, key.name, rule)
+
+    def wake(self, account: str, region: str, name: str, version: str) -> None:
+        """Somebody calls an Inactive version: it becomes Pending, and Active when it is ready."""
+        number = LATEST if version == version_name(LATEST) else int(version)
+
+        def rule(bundle: Bundle | None) -> tuple[Bundle | None, None]:
+            found = None if bundle is None else bundle.versions.get(number)
+            # Two callers at once: the second finds it on its way.
+            if bundle is None or found is None or found.state != "Inactive":
+                return bundle, None
+            if found.update_status == "InProgress":
+                return bundle, None
+            return bundle.with_version(state.restoring(found, bundle.arn)), None
+
+        async def work() -> None:
+            try:
+                await self.change(Scope(account, region), name, rule)
+            except apsw.Error as error:  # the next call tries again
+                log.error("transition.failed", function=name, error=str(error))
+
+        self._start(work())
+
+    async def remove_idle(self, sha256: str) -> bool:
+        """Delete the tree of an image whose versions are all Inactive; False if one is not."""
+        async with self._removing:
+            users = [
+                version
+                for _, bundle in self.everything()
+                for version in bundle.versions.values()
+                if version.code.sha256 == sha256
+            ]
+            if any(version.state != "Inactive" for version in users):
+                return False
+            if any(state.in_transition(version) for version in users):
+                return False
+            await self._artifacts.remove(sha256)
+            return True
 
     def _swap(self, key: Key, old: Bundle | None, new: Bundle | None) -> None:
         """Make `new` what exists, and tell the engine when that changes what can run."""
@@ -370,6 +426,7 @@ class Registry:
                 present = await self._artifacts.ensure(sha256)
             else:  # one that is in transition will be fetched; without a store nobody runs it
                 present = self._images is None or state.in_transition(version)
+                present = present or version.state == "Inactive"
                 present = present or self._artifacts.tree(sha256).is_dir()
             if not present:
                 return "code" if sha256 == version.code.sha256 else "layer"

@@ -12,6 +12,7 @@ from lambent.control.answers import log_group, shown_state
 from lambent.control.bundle import Bundle
 from lambent.control.images import resolved
 from lambent.control.names import version_name
+from lambent.control.state import RESTORING
 from lambent.control.targets import (
     LOCKED,
     AliasTarget,
@@ -116,6 +117,7 @@ def version_target(
         max_environments=scaling.most if kept.capacity is not None else None,
         state=LOCKED if kept.locked else shown_state(bundle.function, version),
         state_reason=kept.locked or version.state_reason,
+        restoring=version.state == "Pending" and version.state_reason_code == RESTORING,
         runtime_version_arn=kept.runtime_version_arn,
         image_uri=resolved(version.code) if version.code.image_uri else "",
         entry_point=image.entry_point,

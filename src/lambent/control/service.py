@@ -26,6 +26,7 @@ from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings, mapping_arn
 from lambent.control.function_urls import Address, FunctionUrls, aws_address
 from lambent.control.functions import Functions
+from lambent.control.idle_images import IdleImages, SinceCall
 from lambent.control.image_store import ImageStore
 from lambent.control.images import Images
 from lambent.control.layers import Layers
@@ -43,7 +44,7 @@ from lambent.control.shelf import Shelf
 from lambent.control.signatures import Signatures
 from lambent.control.source_lookup import SourceLookup
 from lambent.control.tags import Tagged, Tags, of_shelf
-from lambent.control.targets import Allocator, Preparer, TargetListener
+from lambent.control.targets import Allocator, Preparer, TargetListener, VersionTarget
 from lambent.control.versions import Versions
 from lambent.errors import ResourceNotFound, ServiceException
 from lambent.settings import Settings
@@ -76,6 +77,8 @@ class Control:
         on_distrust: Callable[[], None] = lambda: None,
     ) -> None:
         self._artifacts = artifacts
+        self._clock = clock
+        self._image_idle_days = settings.image_idle_days
         self.clients = clients or AwsClients(settings)
         self._links = CodeLinks(artifacts.package, clock, secret or os.urandom(32))
         self._registry = registry = Registry(
@@ -156,6 +159,16 @@ class Control:
         self._open = False
         self.account_settings = AccountSettings(
             registry, self.layers, settings.concurrency_limit, settings.zipped_limit_mb << 20
+        )
+
+    def wake(self, target: VersionTarget) -> None:
+        """An Inactive version was called."""
+        self._registry.wake(target.account, target.region, target.function_name, target.version)
+
+    def idle_images(self, since_call: SinceCall) -> IdleImages:
+        """Who looks for images that nobody has called for long; its `run` is to be a task."""
+        return IdleImages(
+            self._registry, self._artifacts, self._clock, since_call, self._image_idle_days
         )
 
     async def open(self) -> None:

@@ -27,6 +27,10 @@ class Event(Enum):
     """What was created or changed can serve now."""
     FAIL = "fail"
     """It cannot, for instance because its code package is gone."""
+    RECLAIM = "reclaim"
+    """Nobody has called it for weeks: what was made ready for it is let go."""
+    WAKE = "wake"
+    """Somebody calls an Inactive version."""
 
 
 class Life(NamedTuple):
@@ -39,6 +43,11 @@ _SERVING: Final = Life("Active", "Successful")
 _UPDATING: Final = Life("Active", "InProgress")
 _UPDATE_FAILED: Final = Life("Active", "Failed")
 _BROKEN: Final = Life("Failed", "Failed")
+_IDLE: Final = Life("Inactive", "Successful")
+_IDLE_UPDATING: Final = Life("Inactive", "InProgress")
+_IDLE_FAILED: Final = Life("Inactive", "Failed")
+_RESTORING: Final = Life("Pending", "Successful")
+_RESTORING_FAILED: Final = Life("Pending", "Failed")
 
 NEXT: Final[dict[tuple[Life, Event], Life]] = {
     (_NEW, Event.READY): _SERVING,
@@ -52,10 +61,27 @@ NEXT: Final[dict[tuple[Life, Event], Life]] = {
     (_UPDATE_FAILED, Event.PUBLISH): _UPDATE_FAILED,
     (_UPDATE_FAILED, Event.FAIL): _BROKEN,
     (_BROKEN, Event.UPDATE): _UPDATING,
+    (_SERVING, Event.RECLAIM): _IDLE,
+    (_IDLE, Event.WAKE): _RESTORING,
+    (_IDLE, Event.UPDATE): _IDLE_UPDATING,
+    (_IDLE, Event.PUBLISH): _IDLE,
+    (_IDLE, Event.FAIL): _BROKEN,
+    (_RESTORING, Event.READY): _SERVING,
+    (_RESTORING, Event.FAIL): _IDLE,
+    (_IDLE_UPDATING, Event.READY): _SERVING,
+    (_IDLE_UPDATING, Event.FAIL): _IDLE_FAILED,
+    (_IDLE_FAILED, Event.UPDATE): _IDLE_UPDATING,
+    (_IDLE_FAILED, Event.WAKE): _RESTORING_FAILED,
+    (_RESTORING_FAILED, Event.READY): _SERVING,
+    (_RESTORING_FAILED, Event.FAIL): _IDLE_FAILED,
 }
 
 # AWS says this for updates too, although nothing is being created then.
 _REASON: Final = ("The function is being created.", "Creating")
+_IDLE_REASON: Final = ("The function is currently idle.", "Idle")
+RESTORING: Final = "Restoring"
+"""StateReasonCode of a version that was Inactive, and is made ready again."""
+_RESTORING_REASON: Final = ("The function is being restored.", RESTORING)
 
 
 def advance(version: Version, event: Event, arn: str) -> Life:
@@ -70,6 +96,27 @@ def advance(version: Version, event: Event, arn: str) -> Life:
 def in_transition(version: Version) -> bool:
     """Whether something of ours still has to make it READY or FAIL."""
     return version.state == "Pending" or version.update_status == "InProgress"
+
+
+def may_idle(version: Version) -> bool:
+    """Whether it could do without what was made ready for it; an Inactive one does already."""
+    life = Life(version.state, version.update_status)
+    return life in {_IDLE, _IDLE_FAILED} or (life, Event.RECLAIM) in NEXT
+
+
+def reclaimed(version: Version, arn: str, revision_id: str) -> Version:
+    """The version once nobody has called it for long."""
+    reason, code = _IDLE_REASON
+    life = advance(version, Event.RECLAIM, arn)
+    idle = _with_life(version, life, state_reason=reason, state_reason_code=code)
+    return msgspec.structs.replace(idle, revision_id=revision_id)
+
+
+def restoring(version: Version, arn: str) -> Version:
+    """An Inactive version that somebody calls."""
+    reason, code = _RESTORING_REASON
+    life = advance(version, Event.WAKE, arn)
+    return _with_life(version, life, state_reason=reason, state_reason_code=code)
 
 
 def pending(version: Version) -> Version:
@@ -96,7 +143,8 @@ def failed(
 ) -> Version:
     """The version when it cannot serve."""
     life = advance(version, Event.FAIL, arn)
-    broken = life.state == "Failed"
+    # A version that could not be restored says why, as one that could not be made.
+    broken = life.state == "Failed" or version.state == "Pending"
     return msgspec.structs.replace(
         _with_life(
             version,

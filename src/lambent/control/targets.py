@@ -65,6 +65,8 @@ class VersionTarget:
     state: str = "Active"
     """AWS's word, as GetFunctionConfiguration shows it."""
     state_reason: str | None = None
+    restoring: bool = False
+    """It was Inactive, and is made ready again."""
     runtime_version_arn: str = ""
     image_uri: str = ""
     """Of a container image: repository@sha256:digest; empty for a zip package."""

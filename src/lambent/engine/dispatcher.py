@@ -33,7 +33,7 @@ from lambent.engine.launcher import Launcher
 from lambent.engine.owner import Initialization, Owner, Spawn
 from lambent.engine.pacing import Pacer
 from lambent.engine.pool import Pool
-from lambent.engine.routing import Route, RoutingTable
+from lambent.engine.routing import Route, RoutingTable, Wake
 from lambent.engine.snapshot import Snapshots
 from lambent.engine.start import Start
 from lambent.errors import (
@@ -160,6 +160,16 @@ class Dispatcher:
     def find(self, account: str, region: str, name: str) -> Route:
         """A function as the engine knows it; raises ResourceNotFoundException."""
         return self._table.find(account, region, name, None)
+
+    def on_inactive(self, wake: Wake) -> None:
+        """Calls of Inactive versions are refused; `wake` is told of each."""
+        self._table.wake = wake
+
+    def since_call(self, account: str, region: str, name: str, version: str) -> float | None:
+        """Seconds since a version was last called; None where that was not since the start."""
+        route = self._table.routes.get((account, region, name))
+        arrivals = None if route is None else route.arrivals.get(version)
+        return None if arrivals is None else arrivals.since(self._clock.monotonic())
 
     def policies(self, account: str, region: str, name: str) -> Mapping[str, str]:
         """A function's resource policies by qualifier; none where there is no function."""

@@ -34,6 +34,10 @@ class Arrivals:
         gap_s = now - last
         self.counts[0 if gap_s <= 1.0 else bisect_left(BOUNDS_S, gap_s)] += 1
 
+    def since(self, now: float) -> float | None:
+        """Seconds since somebody called; None if nobody has."""
+        return None if self._last is None else now - self._last
+
     def histogram(self) -> dict[float, int]:
         """Count by upper bound in seconds; infinity holds the rest."""
         return dict(zip((*BOUNDS_S, float("inf")), self.counts, strict=True))

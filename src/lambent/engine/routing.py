@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lambent.control.names import Scope
 from lambent.control.targets import LATEST, LOCKED, AliasTarget, FunctionTargets, VersionTarget
 from lambent.errors import (
+    CodeArtifactUserPending,
     NoPublishedVersion,
     ResourceConflict,
     ResourceNotFound,
@@ -31,6 +32,7 @@ LATEST_PUBLISHED = "$LATEST.PUBLISHED"
 NOT_INVOCABLE = "ActiveNonInvocable"
 """`$LATEST` on a capacity provider."""
 
+Wake = Callable[[VersionTarget], None]
 Key = tuple[str, str, str]
 """Account, region, function name."""
 
@@ -58,6 +60,8 @@ class RoutingTable:
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._draw = draw
+        self.wake: Wake = lambda _: None
+        """Told of calls of Inactive versions."""
         self.routes: dict[Key, Route] = {}
 
     def find(self, account: str, region: str, name: str, qualifier: str | None) -> Route:
@@ -82,9 +86,8 @@ class RoutingTable:
             target = self._instead(targets, target, qualifier)
         return target
 
-    @staticmethod
     def _instead(
-        targets: FunctionTargets, target: VersionTarget, qualifier: str | None
+        self, targets: FunctionTargets, target: VersionTarget, qualifier: str | None
     ) -> VersionTarget:
         """For a version that cannot be called: on a capacity provider, the published `$LATEST`."""
         if target.state == NOT_INVOCABLE and qualifier is None:
@@ -92,6 +95,8 @@ class RoutingTable:
             if published is None:
                 raise NoPublishedVersion("The function has no published versions available.")
             target = published
+        if target.state == "Inactive":
+            self.wake(target)
         if target.state != "Active":
             refuse(target)
         return target
@@ -107,9 +112,11 @@ class RoutingTable:
 
 
 def refuse(target: VersionTarget) -> None:
-    """Raise what AWS answers for a version that is not Active; an Inactive one is woken instead."""
-    if target.state == "Inactive":
-        return
+    """Raise what AWS answers for a version that is not Active."""
+    if target.state == "Inactive" or target.restoring:
+        raise CodeArtifactUserPending(
+            "INFO: Lambda is initializing your function. It will be ready to invoke shortly."
+        )
     if target.state == LOCKED:
         code, _, message = (target.state_reason or "").partition(": ")
         raise refused_by_kms(code, message)

@@ -32,6 +32,13 @@ ENTRIES: Final = (
         "Wait for `State` Active: aws lambda wait published-version-active.",
     ),
     Entry(
+        "CodeArtifactUserPendingException",
+        "409: an Inactive function is being made ready.",
+        "Nobody has called this container image for weeks (the setting `image_idle_days`), so its "
+        "files were removed; this call has made the function Pending, and its image is fetched again.",
+        "Call again when `State` is Active: aws lambda wait function-active-v2.",
+    ),
+    Entry(
         "SnapStartRegenerationFailureException",
         "409: the version's snapshot had to be made again, and its Init failed.",
         "After a restart, or a long rest, Init runs anew; it met what was not so when it was published.",

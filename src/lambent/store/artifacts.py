@@ -105,6 +105,23 @@ class Artifacts:
             if staged.exists():
                 _delete(staged)
 
+    def used(self, sha256: str, moment_s: float) -> float | None:
+        """When a tree was last used, wall time; `moment_s` is noted if it is later. Blocking.
+
+        None where there is no such tree. A tree that nobody has used counts from its making.
+        """
+        mark = self._trees / f"{sha256}.used"
+        with contextlib.suppress(FileNotFoundError):
+            known = self.tree(sha256).stat().st_ctime
+            with contextlib.suppress(FileNotFoundError):
+                known = max(known, mark.stat().st_mtime)
+            if moment_s > known:
+                mark.touch()
+                os.utime(mark, (moment_s, moment_s))
+                known = moment_s
+            return known
+        return None
+
     async def ensure(self, sha256: str) -> bool:
         """Make the unpacked tree again if it is missing or may be incomplete; False without a zip."""
         return await self._run(lambda: self._ensure(sha256))
