@@ -102,12 +102,15 @@ def asks(path: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> None:
-    """Let the app's OpenAPI tell about the models; they are built when somebody asks for it."""
+    """Let the app's OpenAPI tell about bodies and answers; both are built when somebody asks for it."""
     plain = app.openapi
 
     def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
+            from lambent_inference.routes import described
+
             document = plain()
+            described.describe(document)
             document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
             for path, model in QUERIES.items():
                 for operation in document["paths"].get(path, {}).values():
