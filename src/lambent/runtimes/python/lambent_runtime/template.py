@@ -17,7 +17,7 @@ import gc
 import os
 import sys
 
-from . import channel, codec, renewal, snapshot_hooks
+from . import channel, codec, renewal, settling, snapshot_hooks
 from .forking import Forker, supported
 from .state import STATE
 
@@ -49,6 +49,7 @@ def run() -> bool:
     forker = Forker(seal[0], seal[1], STATE.folder) if supported() else None
     gc.collect()
     gc.freeze()
+    settling.settle()
     channel.send(channel.READY, codec.dumps(report))
     try:
         serve(forker)
