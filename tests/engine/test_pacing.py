@@ -23,9 +23,13 @@ class Want:
     function: str
     mb: int = 10
     still: bool = True
+    part: float = 1.0
 
     def wanted(self):
         return self.still
+
+    def share(self):
+        return self.part
 
     def expected_mb(self):
         return self.mb
@@ -102,6 +106,23 @@ def test_a_busy_machine_runs_few_inits_and_an_idle_one_many():
     # The window begins at twice the floor, before anything has been measured.
     assert asyncio.run(most_at_once(1.0)) <= 2 * FLOOR
     assert asyncio.run(most_at_once(0.1)) > 2 * FLOOR
+
+
+def test_forks_take_a_part_of_a_turn():
+    async def main():
+        found = pacer(Machine(load=1.0))
+        turns = [asyncio.create_task(found.turn(Want("f", part=1 / 16))) for _ in range(200)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        forks = found.starting
+        assert forks == 4 * 16  # the window of one processor before it was looked at
+        inits = asyncio.create_task(found.turn(Want("g")))
+        await asyncio.sleep(0)
+        assert not inits.done()
+        found.close()
+        await asyncio.gather(*turns, inits)
+
+    asyncio.run(main())
 
 
 def test_functions_take_turns():

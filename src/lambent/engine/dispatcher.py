@@ -344,7 +344,7 @@ class Dispatcher:
         )
         self._living.add(environment)
         self._all_ended.clear()
-        self._spawn(self._live(environment, Start(environment, pool)))
+        self._spawn(self._live(environment, Start(environment, pool, self.snapshots.forks)))
         return environment
 
     def _make_trial(self, target: VersionTarget, owner: Owner) -> Environment:

@@ -17,6 +17,8 @@ from lambent.engine.pool import Pool
 from lambent.engine.states import State
 
 FREEZE_AFTER_S = 0.1
+COUNTED_S = 0.05
+"""How long a count of all environments holds, with what started since: a burst is many starts."""
 NEW_ENVIRONMENT_MB = 32
 """What a new environment is counted with until it has been measured."""
 
@@ -54,6 +56,9 @@ class Keeper:
         self._soon = False
         """The timer will fire within `FREEZE_AFTER_S`."""
         self._closed = False
+        self._counted = float("-inf")
+        self._used_mb = 0
+        """What all would take after one more start, as it was counted last and with those since."""
 
     def somebody_is_idle(self) -> None:
         """See to it that `_sweep` runs soon. Called after every invoke, so nearly always nothing."""
@@ -96,6 +101,10 @@ class Keeper:
 
         False when all memory is in use by environments that run.
         """
+        now = self._clock.monotonic()
+        if now - self._counted < COUNTED_S and self._used_mb <= self._memory_limit_mb:
+            self._used_mb += NEW_ENVIRONMENT_MB
+            return True
         pools = list(self._pools())
         # Those that wait for their own start have nothing yet.
         used_mb = self._shared.memory_mb() + sum(
@@ -111,6 +120,7 @@ class Keeper:
                 used_mb -= freed_mb
             else:
                 return False
+        self._counted, self._used_mb = now, used_mb + 2 * NEW_ENVIRONMENT_MB
         return True
 
     def give_back_longest_idle(self) -> bool:

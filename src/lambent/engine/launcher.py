@@ -120,10 +120,12 @@ class Launcher:
         processor.check(target)
         if target.image_uri:
             self._check_image(target)
+        if template is not None:  # whose ground it stands on
+            return await self.create(target, template=template)
         ground = await asyncio.to_thread(self._planner.ground, target)
         if target.max_concurrency:
             return await self._shared.seat(target, ground.transport)
-        return await self.create(target, template=template)
+        return await self.create(target)
 
     def _check_image(self, target: VersionTarget) -> None:
         if self._host.kind != "namespaces":

@@ -23,6 +23,8 @@ CEILING: Final = 64
 """Inits per processor, even if all of them sleep."""
 SAMPLE_S: Final = 0.05
 """How often the machine is looked at while somebody waits."""
+LOOK_S: Final = 0.01
+"""How long what was seen of its memory holds, less what is known to have taken some."""
 IDLE_SHARE: Final = 0.85
 BUSY_SHARE: Final = 0.95
 KEEP_MB: Final = 128
@@ -40,6 +42,10 @@ class Candidate(Protocol):
 
     def wanted(self) -> bool:
         """Whether somebody still needs it."""
+        ...
+
+    def share(self) -> float:
+        """How much of a turn it takes: an Init a whole one, a fork of a template hardly any."""
         ...
 
     def expected_mb(self) -> int:
@@ -109,7 +115,14 @@ class Pacer:
         self._keep_mb = KEEP_MB + int(gauge.available_mb() * KEEP_SHARE)
         self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
-        self._expected: dict[int, int] = {}
+        self._expected: dict[int, tuple[int, float]] = {}
+        """Of what starts now: the memory that it will take, and its share of a turn."""
+        self._shares = 0.0
+        self._coming_mb = 0
+        self._available_mb = 0
+        self._came_mb = 0
+        """Expected of what was ready since the memory was looked at."""
+        self._looked = float("-inf")
         self.starting = 0
         """Inits that run now."""
         self.waiting = 0
@@ -132,7 +145,10 @@ class Pacer:
     def done(self, candidate: Candidate) -> None:
         """Its Init is over, one way or the other."""
         self.starting -= 1
-        self._expected.pop(id(candidate), None)
+        mb, share = self._expected.pop(id(candidate))
+        self._coming_mb -= mb
+        self._came_mb += mb
+        self._shares = self._shares - share if self.starting else 0.0
         self._grant()
 
     def close(self) -> None:
@@ -150,7 +166,7 @@ class Pacer:
 
     def _grant(self) -> None:
         blocked = 0
-        while blocked < len(self._queues) and self.starting < self._window:
+        while blocked < len(self._queues) and self._shares < self._window:
             function, queue = next(iter(self._queues.items()))
             self._queues.move_to_end(function)
             while queue and not queue[0].candidate.wanted():
@@ -158,7 +174,10 @@ class Pacer:
             if queue and self._fits(queue[0].candidate):
                 turn = self._leave(queue.popleft())
                 self.starting += 1
-                self._expected[id(turn.candidate)] = turn.candidate.expected_mb()
+                share = turn.candidate.share()
+                self._shares += share
+                self._expected[id(turn.candidate)] = turn.candidate.expected_mb(), share
+                self._coming_mb += turn.candidate.expected_mb()
                 turn.answer(granted=True)
                 blocked = 0
             elif queue:
@@ -180,13 +199,21 @@ class Pacer:
         """Whether memory has room for it, beside what those that start now have yet to take."""
         if not self._room.make_room():
             return False
-        coming_mb = sum(self._expected.values())
         # Alone it may start on less: a guess must not keep a function from ever being measured.
         wanted_mb = candidate.expected_mb() if self.starting else candidate.least_mb()
-        if self._gauge.available_mb() - coming_mb - wanted_mb >= self._keep_mb:
+        if self._free_mb() - wanted_mb >= self._keep_mb:
             return True
         self._room.give_back_longest_idle()  # its memory comes back a little later
         return False
+
+    def _free_mb(self) -> int:
+        """What is free beside what those that start have yet to take; looked at now and then."""
+        now = self._clock.monotonic()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            self._available_mb = self._gauge.available_mb()
+            self._came_mb = 0
+        return self._available_mb - self._came_mb - self._coming_mb
 
     def _sample(self) -> None:
         """Look at the machine, move the window, refuse who has waited too long."""

@@ -104,7 +104,8 @@ class Pool:
         resting = 0 if self.reserve is None else len(self.reserve.idle)
         if len(self.environments) == len(self.starting) + len(self.idle) + resting:
             return 0
-        return sum(environment.state is State.RETURNING for environment in self.environments)
+        returning = State.RETURNING
+        return sum(environment.state is returning for environment in self.environments)
 
     def _start_overdue(self, call: Call) -> None:
         """If it still waits for one that has answered and does not ask for more."""

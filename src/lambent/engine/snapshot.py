@@ -330,12 +330,16 @@ class Snapshots:
             if made.done() and not made.cancelled() and made.exception() is None
         }
 
+    def forks(self, target: VersionTarget) -> bool:
+        """Whether its environments are forked from a template that stands already."""
+        made = self._made.get(_key(target)) if target.snap_start else None
+        return made is not None and made.done() and _usable(made)
+
     def ready(self, target: VersionTarget) -> bool:
         """Whether an Active version has its template, or its standby, already."""
         if not target.snap_start or target.state != "Active":
             return False
-        made = self._made.get(_key(target))
-        return _key(target) in self._standby or (made is not None and made.done() and _usable(made))
+        return _key(target) in self._standby or self.forks(target)
 
     async def find(self, target: VersionTarget) -> Template | None:
         """The template to fork from; None for a version that is started in the plain way.

@@ -6,8 +6,10 @@ wanted and what memory it will take.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lambent.control.targets import VersionTarget
 from lambent.engine.environment import Environment
 from lambent.engine.keeper import NEW_ENVIRONMENT_MB
 from lambent.engine.pacing import Pacer
@@ -17,6 +19,9 @@ from lambent.errors import TooManyRequests
 if TYPE_CHECKING:
     from lambent.engine.pool import Pool
 
+FORK_SHARE = 1 / 16
+"""Of the turn of an Init, which works for hundreds of milliseconds; a fork for 5, and then it waits
+for disks and grace periods of the kernel."""
 GUESS_SHARE = 4
 """Before a version has been measured, a start is counted with this part of its memory size."""
 
@@ -24,15 +29,25 @@ GUESS_SHARE = 4
 class Start:
     """A pacer's `Candidate`."""
 
-    __slots__ = ("_environment", "_pool", "function")
+    __slots__ = ("_environment", "_forks", "_pool", "function")
 
-    def __init__(self, environment: Environment, pool: Pool) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        pool: Pool,
+        forks: Callable[[VersionTarget], bool] = lambda _: False,
+    ) -> None:
+        """`forks`: whether a version's environments are forked from what has run Init already."""
         self._environment = environment
+        self._forks = forks
         self._pool = pool
         self.function = environment.target.function_arn
 
     def wanted(self) -> bool:
         return self._environment.state is State.NEW and self._pool.wants(self._environment)
+
+    def share(self) -> float:
+        return FORK_SHARE if self._forks(self._environment.target) else 1.0
 
     def expected_mb(self) -> int:
         return self._pool.measured_mb or self._environment.target.memory_mb // GUESS_SHARE

@@ -43,6 +43,7 @@ class Cgroup:
         "_frozen",
         "_groups",
         "_limit_bytes",
+        "_limited",
         "_memory",
         "_most_bytes",
         "_pids",
@@ -73,6 +74,7 @@ class Cgroup:
         self._shared_bytes = 0
         self._cores = 1.0
         self._tmpfs = False
+        self._limited = False
         self._closed = False
 
     @property
@@ -123,7 +125,9 @@ class Cgroup:
         self._pids.limit(count)
 
     def limit_cpu(self, limited: bool) -> None:  # noqa: FBT001  one meaning, named by the method
-        self._cpu.quota(self._cores if limited else None)
+        if limited is not self._limited:
+            self._limited = limited
+            self._cpu.quota(self._cores if limited else None)
 
     def give_way(self) -> None:
         self._cpu.give_way()

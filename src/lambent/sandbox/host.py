@@ -23,7 +23,7 @@ from lambent.sandbox.messenger import Messenger
 from lambent.sandbox.namespace_sandbox import NamespaceSandbox
 from lambent.sandbox.nest_link import NestLink
 from lambent.sandbox.network import Network
-from lambent.sandbox.request import create_fields
+from lambent.sandbox.request import create_fields, processes_limit
 from lambent.sandbox.resolver import resolv_conf
 from lambent.sandbox.spawner_link import SpawnerLink
 from lambent.sandbox.spec import Egress, Feature, SandboxSpec
@@ -152,7 +152,7 @@ class NamespaceHost:
             self._give_back(sandbox.group, disk)
 
         ids = self._function_ids(pair) if self._ids is not None else None
-        sandbox = NamespaceSandbox(spec.id, ours, group, ids, release)
+        sandbox = NamespaceSandbox(spec.id, ours, group, processes_limit(spec), ids, release)
         self._sandboxes[spec.id] = sandbox
         try:
             with theirs:
@@ -181,7 +181,8 @@ class NamespaceHost:
             group = self._cgroups.create(
                 spec.id,
                 spec.memory_mb,
-                spec.pids_max + (spec.template is None),  # pid 1 is ours
+                # Pid 1 is ours, and not among them in a fork's place, unless it is the same user.
+                spec.pids_max + (spec.template is None or self._ids is None),
                 tmpfs_mb=0 if disk else spec.ephemeral_mb,
                 reserved_mb=spec.reserved_mb,
                 shared_mb=spec.template.shared_mb if spec.template else 0,

@@ -22,6 +22,8 @@ from lambent.sandbox import filesystem, kernel, namespaces, seccomp, wire
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 SIGCHLD, SIGKILL, SIGTERM = 17, 9, 15
+NPROC: Final = 6
+"""RLIMIT_NPROC."""
 
 
 class Plan(NamedTuple):
@@ -218,7 +220,7 @@ def _become_program(control: _socket.socket, message: wire.Message, plan: Plan) 
             _signal.signal(ignored_by_python, _signal.SIG_DFL)
         talk = arrange(message.fds, [int(target) for target in wire.split(targets_text)], control)
         for kind, limit in plan.limits:
-            _limit(kind, limit)
+            _limit(kind, limit, raisable=plan.template and plan.privileged and kind == NPROC)
         namespaces.become(namespaces.UID, namespaces.GID, by_root=plan.privileged)
         kernel.capset(0)
         # From here on it is the function's process in all but its program.
@@ -290,13 +292,14 @@ def execute(argv: list[bytes], env: dict[bytes, bytes]) -> None:
     raise last
 
 
-def _limit(kind: int, value: int) -> None:
+def _limit(kind: int, value: int, *, raisable: bool) -> None:
+    """`raisable`: by the server later; what the limit is for is guarded by a control group then."""
     import resource
 
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    resource.setrlimit(kind, (value, hard if raisable else value))
 
 
 def _complain(error: OSError) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
 import signal
 import socket
 import stat
@@ -83,6 +84,7 @@ class NamespaceSandbox:
         sandbox_id: str,
         control: socket.socket,
         group: Cgroup,
+        most_processes: int,
         function_ids: tuple[int, int] | None,
         release: Callable[[NamespaceSandbox], None],
     ) -> None:
@@ -93,6 +95,7 @@ class NamespaceSandbox:
         """
         self._id = sandbox_id
         self.group = group
+        self._most_processes = most_processes
         self._function_ids = function_ids
         self._release = release
         self._loop = asyncio.get_running_loop()
@@ -176,6 +179,7 @@ class NamespaceSandbox:
         forks.check(host_pid, self.spaces)
         process = NamespaceProcess(self._loop)
         process.start_seen(host_pid)
+        _limit_processes(host_pid, self._most_processes)
         self._adopted.add(process)
         process.exited.add_done_callback(lambda _: self._adopted.discard(process))
         template.watch(pid, self, process)
@@ -195,8 +199,16 @@ class NamespaceSandbox:
         process.end_seen(self._exit(status))
 
     def settle(self) -> None:
-        """It is a template now, that only forks."""
+        """It is a template now, that only forks.
+
+        The kernel counts what is in the places below among its processes. Its own are limited by
+        its group; forks get the limit back.
+        """
         self.group.lift_memory()
+        for process in self._processes.values():
+            with suppress(OSError):
+                _, most = resource.prlimit(process.pid, resource.RLIMIT_NPROC)
+                _limit_processes(process.pid, most)
 
     async def open_socket(self, kind: Literal["tcp", "udp"], port: int = 0) -> socket.socket:
         number = b"%d" % next(self._numbers)
@@ -263,12 +275,16 @@ class NamespaceSandbox:
         if self._messenger.open:
             self._messenger.close()
             self._on_gone()
+        await self._loop.run_in_executor(None, self._give_back)
+
+    def _give_back(self) -> None:
+        """In a thread: with the last descriptor of a namespace the kernel takes it apart."""
         for sock in self._listeners.values():
             sock.close()
-        for fd in self.spaces:
+        spaces, self.spaces = self.spaces, []
+        for fd in spaces:
             os.close(fd)
-        self.spaces = []
-        await self._loop.run_in_executor(None, self._release, self)
+        self._release(self)
 
     def _let_it_end(self) -> None:
         """Dying takes CPU time too, and none is left where the OOM killer has written its reports."""
@@ -355,6 +371,12 @@ class NamespaceSandbox:
             if not opened.done():
                 opened.set_exception(SandboxError("the sandbox is gone", code="SANDBOX_GONE"))
         self._opens.clear()
+
+
+def _limit_processes(pid: int, count: int) -> None:
+    """RLIMIT_NPROC of a process that waits."""
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (count, count))
 
 
 def _offer_to_the_oom_killer(pid: int) -> None:

@@ -31,7 +31,7 @@ def create_fields(
     if spec.runtime_dir is not None:
         folders.append((spec.runtime_dir, RUNTIME))
     # One byte, not none: the kernel starts a core handler behind a pipe even for 0.
-    limits = (RLIMIT_CORE, 1, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, spec.pids_max + 1)
+    limits = (RLIMIT_CORE, 1, RLIMIT_NOFILE, OPEN_FILES, RLIMIT_NPROC, processes_limit(spec))
     return [
         pair,
         int(spec.egress != "host"),
@@ -48,6 +48,11 @@ def create_fields(
         ),
         wire.NEST if nest else wire.TEMPLATE if spec.forkable else wire.PLAIN,
     ]
+
+
+def processes_limit(spec: SandboxSpec) -> int:
+    """RLIMIT_NPROC of its processes."""
+    return spec.pids_max + 1
 
 
 def _numbers(values: tuple[int, ...]) -> bytes:

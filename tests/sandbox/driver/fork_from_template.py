@@ -5,6 +5,7 @@ test can run it as another user with another interpreter. Argument: a folder to 
 import asyncio
 import json
 import os
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from lambent.sandbox.namespaces import SPACES
 from lambent.sandbox.spec import ProcessSpec, SandboxSpec, Template
 
 HANDLER = """
-import os
+import os, resource
 ballast = bytearray(8 << 20)
 
 def refused(path):
@@ -30,6 +31,7 @@ def handler(event, context):
     status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
     names = ("CapPrm", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp_filters")
     return {**{name: status[name].strip() for name in names}, "uid": os.getuid(),
+            "processes": resource.getrlimit(resource.RLIMIT_NPROC),
             "pid 1": [refused("/proc/1/" + name) for name in ("mem", "maps", "environ", "ns/net")],
             "pids": sorted(int(name) for name in os.listdir("/proc") if name.isdigit())}
 """
@@ -65,8 +67,10 @@ async def main(folder):
         argv = (python, "-S", "-B", "/var/runtime/bootstrap.py")
         null = os.open("/dev/null", os.O_RDWR)
         fds = {1: 2, 2: 2, 3: link.runtime_end.fileno(), 4: null}
-        await home.start(ProcessSpec(argv=argv, env=env, fds=fds))
+        template = await home.start(ProcessSpec(argv=argv, env=env, fds=fds))
         found = json.loads(await link.ready)
+        home.settle()
+        may_fork = resource.prlimit(template.pid, resource.RLIMIT_NPROC)[0]
         place = await host.create(spec(folder, 1, template=Template(home)))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -84,7 +88,7 @@ async def main(folder):
         await place.kill()
         assert (await process.exited).signal == 9
         link.close()
-        print(json.dumps({"found": found, **json.loads(body)}))
+        print(json.dumps({"found": found, "template's processes": may_fork, **json.loads(body)}))
     finally:
         await host.close()
 
