@@ -12,7 +12,7 @@ def test_the_shape_of_the_answer_is_stable(served) -> None:
     facts = deploy(served, cwd=served.folder / "hello")
     assert set(facts) == {
         "function", "arn", "version", "alias", "weights", "created", "code_changed", "changed",
-        "package", "model", "seconds", "notes",
+        "package", "image", "model", "seconds", "notes",
     }  # fmt: skip
     assert set(facts["package"]) == {"zipped", "unzipped", "files", "bytecode", "sha256", "s3"}
     assert (facts["function"], facts["version"], facts["code_changed"]) == ("hello", "1", False)
