@@ -107,6 +107,7 @@ nothing else, and carries the public server's settings for Lambda.
 $ lambent model variant slim --zip slim.zip            # a function's zip, for the newest Python here
 $ lambent model variant slim --docker build/           # a Dockerfile on AWS's base image, and its context
 $ lambent model variant slim --sizes                   # installs it and weighs each package
+$ lambent image build --variant slim                   # an image, without Docker; ./models comes along
 ```
 
 Zips are for python3.12, 3.13 and 3.14, which run on Amazon Linux 2023: for the older ones' C library

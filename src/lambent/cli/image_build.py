@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.cli.pairs import pairs
-from lambent.delivery import ignore
+from lambent.delivery import ignore, variant_image, variants
 from lambent.delivery.images import build as builder
 from lambent.delivery.images import dockerfile, recipe, reference
 from lambent.delivery.images.build import Built
@@ -33,6 +34,11 @@ from lambent.delivery.problem import USAGE, Problem
 )
 @click.option("-r", "--requirements", type=click.Path(path_type=Path), help="A requirements file.")
 @click.option("-f", "--file", "docker", type=click.Path(path_type=Path), help="A Dockerfile.")
+@click.option(
+    "--variant",
+    type=click.Choice(("slim", "tabular", "standard")),
+    help="The inference server in one of its sizes, with the folder's models/.",
+)
 @click.option("--build-arg", "arguments", multiple=True, metavar="K=V", help="Of the Dockerfile.")
 @click.option("--cmd", "command", help="Such as app.handler; words as in a shell.")
 @click.option("--entrypoint", help="What is started, instead of the runtime client.")
@@ -52,8 +58,9 @@ def build(options: Options, /, folder: Path, to: Path | None, tag: str, **flags:
     target = _target(folder, to)
     with out.progress() as progress:
         progress(f"reading {folder}")
-        wanted = _recipe(folder, flags)
-        built = builder.build(wanted, target, tag, progress)
+        with tempfile.TemporaryDirectory(prefix="lambent-variant-") as scratch:
+            wanted = _recipe(folder, flags, Path(scratch))
+            built = builder.build(wanted, target, tag, progress)
     for note in built.notes:
         out.note(note)
     out.result(facts(built), lines(built))
@@ -106,7 +113,7 @@ def _target(folder: Path, to: Path | None) -> Path:
     return to
 
 
-def _recipe(folder: Path, flags: dict[str, Any]) -> Recipe:
+def _recipe(folder: Path, flags: dict[str, Any], scratch: Path) -> Recipe:
     given: dict[str, Any] = {
         "environment": pairs("-e", flags["variables"]),
         "labels": pairs("--label", flags["labels"]),
@@ -120,26 +127,47 @@ def _recipe(folder: Path, flags: dict[str, Any]) -> Recipe:
         "fresh": flags["fresh"],
     }
     if flags["docker"] is not None:
-        if flags["requirements"] or flags["base"]:
+        if flags["requirements"] or flags["base"] or flags["variant"]:
             raise Problem(
                 "USAGE",
                 "a Dockerfile names its base and its packages itself",
-                fix="leave out --base and --requirements, or leave out -f",
+                fix="leave out --base, --requirements and --variant, or leave out -f",
                 exit_code=USAGE,
             )
         arguments = pairs("--build-arg", flags["arguments"])
         read = dockerfile.read(flags["docker"], folder, arguments)
         return dockerfile.over(read, {key: item for key, item in given.items() if item})
+    base = flags["base"] or recipe.MACHINE
+    if base.partition(":")[0] not in {recipe.MACHINE, recipe.SCRATCH}:
+        base = reference.uri(base)
+    if flags["variant"]:
+        return _variant(folder, flags, scratch, base, given)
     steps = recipe.from_folder(
         folder,
         requirements=flags["requirements"],
         allow_source=flags["allow_source"],
         to=flags["workdir"] or recipe.TASK_ROOT,
     )
-    base = flags["base"] or recipe.MACHINE
-    if base.partition(":")[0] not in {recipe.MACHINE, recipe.SCRATCH}:
-        base = reference.uri(base)
     return Recipe(base=base, steps=steps, **given)
+
+
+def _variant(
+    folder: Path, flags: dict[str, Any], scratch: Path, base: str, given: dict[str, Any]
+) -> Recipe:
+    refused = [name for name in ("requirements", "command", "entrypoint", "workdir") if flags[name]]
+    if refused:
+        raise Problem(
+            "USAGE",
+            "a variant brings its own packages and handler",
+            fix="lambent image build FOLDER --variant NAME, with models in FOLDER/models",
+            exit_code=USAGE,
+        )
+    found = variant_image.of(variants.named(flags["variant"]), folder, scratch)
+    own = {
+        "environment": {**found.environment, **given["environment"]},
+        "command": found.command,
+    }
+    return Recipe(base=base, steps=found.steps, **{**given, **own})
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

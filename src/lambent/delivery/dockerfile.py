@@ -59,8 +59,12 @@ def write_context(variant: Variant, folder: Path) -> None:
     model_function.copy_server(folder)
 
 
+def environment(variant: Variant) -> dict[str, str]:
+    """The variant's settings, and where an image has its models."""
+    return {**variant.environment, "MODEL_REGISTRY": f"file://{TASK_ROOT}/{MODELS}"}
+
+
 def text(variant: Variant, python: str) -> str:
-    environment = {**variant.environment, "MODEL_REGISTRY": f"file://{TASK_ROOT}/{MODELS}"}
     return FILE.format(
         name=variant.name,
         purpose=variant.purpose,
@@ -68,6 +72,8 @@ def text(variant: Variant, python: str) -> str:
         python=python,
         overrides=OVERRIDES,
         models=MODELS,
-        environment="\n".join(f"ENV {name}={value}" for name, value in environment.items()),
+        environment="\n".join(
+            f"ENV {name}={value}" for name, value in environment(variant).items()
+        ),
         handler=HANDLER,
     )
