@@ -71,12 +71,12 @@ def test_a_model_that_is_missing_is_made_by_its_script(served, tmp_path) -> None
     assert "no data today" in failed.stderr
 
 
-def test_what_is_not_deployed_is_said(served, tmp_path) -> None:
+def test_what_is_not_deployed_with_a_named_function_is_said(served, tmp_path) -> None:
     served.run("init", "partly", cwd=tmp_path)
     folder = tmp_path / "partly"
     text = (folder / "template.yaml").read_text() + "\n  Queue:\n    Type: AWS::SQS::Queue\n"
     (folder / "template.yaml").write_text(text)
-    done = served.run("deploy", cwd=folder)
+    done = served.run("deploy", "partly", cwd=folder)
     assert json.loads(done.stdout)["not_deployed"] == ["Queue (AWS::SQS::Queue)"]
     assert "Queue (AWS::SQS::Queue)" in done.stderr
 

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 from lambent.delivery.problem import USAGE, Problem
 
 if TYPE_CHECKING:
-    from lambent.delivery.template import FunctionPlan
+    from lambent.delivery.template import FunctionPlan, Project
 
 
 def plans(usage: str) -> tuple[FunctionPlan, ...]:
     """The functions of the template here; `usage` is what to type where there is none."""
+    return project(usage).functions
+
+
+def project(usage: str) -> Project:
+    """The template here."""
     from lambent.delivery import template
 
     path = template.find(Path())
@@ -23,7 +28,7 @@ def plans(usage: str) -> tuple[FunctionPlan, ...]:
             fix=usage,
             exit_code=USAGE,
         )
-    return template.read(path).functions
+    return template.read(path, partial=True)
 
 
 def function(given: str | None, usage: str) -> str:

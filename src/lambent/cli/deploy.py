@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from lambent.cli import dry_run
+from lambent.cli import dry_run, stacked
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output, Progress
-from lambent.cli.plans import plan_options, planned, planned_model, shipped
+from lambent.cli.plans import plan_options, planned, planned_model, shipped, shipped_facts
 from lambent.delivery import deploy as delivery
-from lambent.delivery import gateways, model_function, package, training, upload
+from lambent.delivery import gateways, model_function, package, training, upload, ways
 from lambent.delivery.aws import Aws
 from lambent.delivery.images.code import ImageCode
 from lambent.delivery.template import FunctionPlan, Project
@@ -73,6 +73,9 @@ def _command(
         )
         return
     project, plans = _planned(aws, held, functions, model, flags)
+    if model is None and ways.by_stack(aws, project, functions):
+        stacked.deploy_stack(options, aws, project, plans, flags)
+        return
     done = []
     with out.progress() as progress:
         for plan in plans:
@@ -87,13 +90,11 @@ def _command(
             for note in facts["notes"]:
                 out.note(note)
         served = _put_gateways(aws, project, plans)
-    not_deployed = list(project.not_deployed)
-    if aws.is_aws:
-        not_deployed += [gateway.name for gateway in project.gateways]
+    not_deployed = ways.left_out(aws, project)
     for facts in served if not out.as_json else ():
         out.result({}, [("url", url) for url in facts["urls"].values()])
     if not_deployed:
-        out.note("not deployed by lambent: " + ", ".join(not_deployed))
+        out.note("not deployed with functions that are named: " + ", ".join(not_deployed))
     if out.as_json:
         found = {"functions": done, "gateways": served, "not_deployed": not_deployed}
         out.result(found, [])
@@ -164,34 +165,12 @@ def _deploy(
         "created": live.created,
         "code_changed": live.code_changed,
         "changed": list(live.changed),
-        **_shipped_facts(built, uploaded),
+        **shipped_facts(built, uploaded),
         "model": {**card, "trained": trained} if card else None,
         "seconds": round(time.monotonic() - begun, 1),
         "notes": [*built.notes, *live.notes],
     }
     return facts, _lines(aws, facts, built, live)
-
-
-def _shipped_facts(
-    built: delivery.Shipped, uploaded: upload.Uploaded | None
-) -> dict[str, dict[str, Any] | None]:
-    if isinstance(built, ImageCode):
-        bytes_ = built.built.size if built.built else None
-        return {
-            "package": None,
-            "image": {"uri": built.uri, "sha256": built.sha256 or None, "bytes": bytes_},
-        }
-    return {
-        "package": {
-            "zipped": len(built.data),
-            "unzipped": built.unzipped,
-            "files": built.files,
-            "bytecode": built.bytecode,
-            "sha256": built.sha256,
-            "s3": f"s3://{uploaded.bucket}/{uploaded.key}" if uploaded else None,
-        },
-        "image": None,
-    }
 
 
 def _shipped_line(built: delivery.Shipped) -> tuple[str, str]:

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import click
 
+from lambent.cli import stacked
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.cli.plans import plan_options, planned, shipped
+from lambent.delivery import ways
 from lambent.delivery.aws import Aws
 from lambent.delivery.deploy import Change
 from lambent.delivery.difference import Difference, difference
@@ -37,6 +39,9 @@ def command(
     aws = options.target()
     out = Output(options)
     project, plans = planned(aws, functions, flags)
+    if ways.by_stack(aws, project, functions):
+        stacked.diff_stack(options, aws, project, plans, flags)
+        return
     found = []
     with out.progress() as progress:
         for plan in plans:
@@ -50,7 +55,9 @@ def command(
             for note in (*built.notes, *found[-1]["notes"]):
                 out.note(note)
     if project.not_deployed:
-        out.note("not deployed by lambent: " + ", ".join(project.not_deployed))
+        out.note(
+            "not looked at beside functions that are named: " + ", ".join(project.not_deployed)
+        )
     if out.as_json:
         out.result({"functions": found, "not_deployed": list(project.not_deployed)}, [])
     if any(facts["changes"] for facts in found):

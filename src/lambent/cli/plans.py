@@ -22,6 +22,7 @@ from lambent.delivery.images import code
 from lambent.delivery.images.code import ImageCode
 from lambent.delivery.problem import USAGE, Problem
 from lambent.delivery.template import Extras, FunctionPlan, Project
+from lambent.delivery.upload import Uploaded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -95,26 +96,32 @@ def planned_model(
     return Project((plan,)), [_with_flags(plan, flags)]
 
 
-def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool) -> package.Recipe:
-    """How to package a plan."""
+def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool, bucket: bool = False) -> package.Recipe:
+    """How to package a plan; `bucket` says that it goes through S3 in any case."""
     return package.Recipe(
         plan.folder,
         plan.runtime,
         plan.architecture,
         bytecode=plan.extras.bytecode,
         allow_source=tuple(plan.extras.allow_source),
-        bucket_at_hand=plan.extras.bucket is not None or aws.is_aws,
+        bucket_at_hand=bucket or plan.extras.bucket is not None or aws.is_aws,
         direct_limit=direct_limit(aws),
         fresh=fresh,
     )
 
 
 def shipped(
-    aws: Aws, plan: FunctionPlan, progress: Callable[[str], None], *, fresh: bool, send: bool = True
+    aws: Aws,
+    plan: FunctionPlan,
+    progress: Callable[[str], None],
+    *,
+    fresh: bool,
+    send: bool = True,
+    bucket: bool = False,
 ) -> package.Package | ImageCode:
     """What a plan's function runs: its zip, or its image, made here."""
     if plan.image is None:
-        built = package.build(recipe(aws, plan, fresh=fresh), progress)
+        built = package.build(recipe(aws, plan, fresh=fresh, bucket=bucket), progress)
         # AWS knows no signatures but AWS Signer's.
         return built if aws.is_aws else signed(built, plan.extras.sign)
     from lambent import settings
@@ -131,6 +138,29 @@ def signed(built: package.Package, profile: str | None) -> package.Package:
     from lambent.delivery import signing  # it brings cryptography, which few need
 
     return replace(built, data=signing.signed(built.data, profile))
+
+
+def shipped_facts(
+    built: package.Package | ImageCode, uploaded: Uploaded | None
+) -> dict[str, dict[str, Any] | None]:
+    """What a result says of it."""
+    if isinstance(built, ImageCode):
+        bytes_ = built.built.size if built.built else None
+        return {
+            "package": None,
+            "image": {"uri": built.uri, "sha256": built.sha256 or None, "bytes": bytes_},
+        }
+    return {
+        "package": {
+            "zipped": len(built.data),
+            "unzipped": built.unzipped,
+            "files": built.files,
+            "bytecode": built.bytecode,
+            "sha256": built.sha256,
+            "s3": f"s3://{uploaded.bucket}/{uploaded.key}" if uploaded else None,
+        },
+        "image": None,
+    }
 
 
 def direct_limit(aws: Aws) -> int:
@@ -155,6 +185,7 @@ def _project(aws: Aws, flags: dict[str, Any]) -> Project:
             parameters=pairs("--parameter", flags["parameter"]),
             region=aws.region_name,
             without=without,
+            partial=True,
         )
     missing = [name for name in ("name", "handler", "runtime") if not flags[name]]
     if missing:

@@ -35,20 +35,45 @@ def remove(options: Options, names: Sequence[str]) -> int:
     return 0
 
 
+def remove_stack(options: Options, name: str) -> int:
+    """Delete the stack and everything in it; the exit code."""
+    from lambent.delivery import stacks
+
+    aws = options.target()
+    out = Output(options)
+    held = stacks.resources(aws, name)
+    listed = ", ".join(f"{logical_id} ({kind})" for logical_id, kind in held)
+    if not options.yes and not _confirmed(out, f"the stack {name}", [listed]):
+        out.note("nothing was deleted")
+        return FAILED
+    with out.progress() as progress:
+        progress(f"deleting the stack {name}")
+        stacks.delete(aws, name)
+    facts = {"deleted": [{"stack": name, "resources": [one for one, _ in held]}]}
+    out.result(facts, [("deleted", f"{name}  ({len(held)} resources)")])
+    out.note("kept: packages and templates in the bucket, and what the template retains")
+    out.hints("lambent deploy")
+    return 0
+
+
 def _agreed(out: Output, held: Sequence[dict[str, object]]) -> bool:
     names = ", ".join(str(facts["function"]) for facts in held)
+    return _confirmed(out, names, [_line(facts) for facts in held])
+
+
+def _confirmed(out: Output, what: str, lines: Sequence[str]) -> bool:
     # Whoever cannot see the question or cannot answer it is not asked.
     if out.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Problem(
             "NEEDS_YES",
-            f"this would delete {names}",
+            f"this would delete {what}",
             why="there is no terminal to ask on",
             fix="the same with -y",
             exit_code=NEEDS_YES,
         )
-    for facts in held:
-        print(f"  {_line(facts)}", file=sys.stderr)
-    return click.confirm(f"  Delete {names}?", err=True)
+    for line in lines:
+        print(f"  {line}", file=sys.stderr)
+    return click.confirm(f"  Delete {what}?", err=True)
 
 
 def _line(facts: dict[str, object]) -> str:

@@ -6,7 +6,7 @@ import click
 
 from lambent.cli import chosen
 from lambent.cli.options import Options, Verb
-from lambent.cli.removal import remove
+from lambent.cli.removal import remove, remove_stack
 
 
 @click.command(cls=Verb)
@@ -15,7 +15,15 @@ from lambent.cli.removal import remove
 def command(options: Options, functions: tuple[str, ...]) -> int:
     """Delete FUNCTIONS, or all of template.yaml, with their versions and aliases.
 
+    A project that was deployed as a stack goes as one, with everything in it.
+
     Asks first; where it cannot ask, -y says yes.
     """
-    names = functions or tuple(plan.name for plan in chosen.plans("lambent rm FUNCTION"))
-    return remove(options, names)
+    if functions:
+        return remove(options, functions)
+    from lambent.delivery import ways
+
+    project = chosen.project("lambent rm FUNCTION")
+    if ways.by_stack(options.target(), project, ()):
+        return remove_stack(options, project.stack)
+    return remove(options, tuple(plan.name for plan in project.functions))

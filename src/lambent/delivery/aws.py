@@ -116,9 +116,15 @@ class Aws:
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
 
     def client(self, service: str) -> Any:
-        """Another service: on AWS, or wherever AWS_ENDPOINT_URL_<SERVICE> says."""
+        """Another service: where AWS_ENDPOINT_URL_<SERVICE> says, else on AWS or at the server."""
         session: Any = self.session  # the stubs want each service's name as a literal
-        return session.client(service)
+        variable = f"AWS_ENDPOINT_URL_{service.upper()}"
+        if self.is_aws or os.environ.get(variable) or os.environ.get("AWS_ENDPOINT_URL"):
+            return session.client(service)
+        from botocore.config import Config
+
+        config = Config(proxies=self._proxies, s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
 
 def _has_credentials(session: boto3.Session) -> bool:

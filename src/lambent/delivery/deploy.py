@@ -118,6 +118,7 @@ def bring(
     notes: list[str] = []
     changed: tuple[str, ...] = ()
     if current is None:
+        _refuse_unknown(plan)
         progress("creating the function")
         configuration = _create(aws, plan, code)
         code_changed = True
@@ -183,6 +184,16 @@ def _create(aws: Aws, plan: FunctionPlan, code: Mapping[str, Any]) -> dict[str, 
     return answer
 
 
+def _refuse_unknown(plan: FunctionPlan) -> None:
+    if plan.unknown:
+        raise Problem(
+            "FUNCTION_OF_STACK",
+            f"{plan.name} is not there yet, and only its stack can make it",
+            why=f"what it refers to is made with it: {', '.join(sorted(plan.unknown))}",
+            fix="lambent deploy     (without a function's name: the whole project)",
+        )
+
+
 def _with_new_role(create: Callable[[], dict[str, Any]], aws: Aws) -> dict[str, Any]:
     """Lambda cannot assume a role for some seconds after IAM made it, and nothing tells when."""
     for attempt in range(_ROLE_TRIES):
@@ -216,7 +227,7 @@ def _wanted(plan: FunctionPlan) -> dict[str, Any]:
         wanted["TracingConfig"] = {"Mode": plan.tracing}
     if plan.logging:
         wanted["LoggingConfig"] = dict(plan.logging)
-    return wanted
+    return {key: value for key, value in wanted.items() if key not in plan.unknown}
 
 
 def _existing(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Resolver:
         raise Problem(
             "TEMPLATE_UNRESOLVED",
             f"{where} refers to {name}, which is not known before it is deployed",
-            why="lambent deploys functions; other resources are deployed by AWS SAM or Terraform",
+            why="packaging has to know it, and only the deployment will tell it",
             fix=f"--parameter {name}=VALUE with {name} under Parameters, or write the value",
         )
 

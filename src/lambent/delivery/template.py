@@ -8,8 +8,9 @@ What only lambent knows stands under `Metadata: lambent`, of the template or of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +33,11 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """`Metadata: lambent`."""
 
     bucket: str | None = None
-    """S3 bucket for packages over 50 MB; made when absent."""
+    """S3 bucket for packages over 50 MB and for stacks; made when absent."""
     image_repository: str | None = None
     """`HOST/NAME` in a registry, for images that are built for AWS or a server elsewhere."""
+    stack: str | None = None
+    """Name of the project's stack; its folder's by default. Of the template only."""
     model: str | None = None
     """The model's file, relative to CodeUri."""
     train: str | None = None
@@ -79,15 +82,24 @@ class FunctionPlan:
     extras: Extras = field(default_factory=Extras)
     image: ImagePlan | None = None
     """Of a container image, which has neither handler nor runtime; `folder` is what it is made of."""
+    logical_id: str = ""
+    """In the template; empty for one that flags describe."""
+    unknown: frozenset[str] = frozenset()
+    """Properties that only its stack knows: calls to Lambda alone leave them as they are."""
+    inline: bool = False
+    """Its code stands in the template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
     functions: tuple[FunctionPlan, ...]
     not_deployed: tuple[str, ...] = ()
-    """`LogicalId (Type)` and `LogicalId.Property` that this tool does not deploy."""
+    """`LogicalId (Type)` and `LogicalId.Property` that calls to Lambda alone do not deploy."""
     gateways: tuple[GatewayPlan, ...] = ()
     """Of the HTTP events; they are put on a lambent server only."""
+    file: Path | None = None
+    stack: str = ""
+    """What the project's stack is called, where it is deployed as one."""
 
 
 def find(folder: Path) -> Path | None:
@@ -128,10 +140,12 @@ def read(
     parameters: Mapping[str, str] | None = None,
     region: str = "us-east-1",
     without: frozenset[str] = frozenset(),
+    partial: bool = False,
 ) -> Project:
     """The project of a template file; raises `Problem` naming the property that cannot be used.
 
-    Properties in `without` are not looked at, because something else decides them.
+    Properties in `without` are not looked at, because something else decides them. With `partial`
+    those that only a stack can know (the ARN of a queue beside) are counted as not deployed.
     """
     document = _load(path)
     resources = document.get("Resources")
@@ -163,13 +177,17 @@ def read(
         extras = _extras({**metadata, **own}, logical_id)
         properties = _merged(shared, resource.get("Properties") or {})
         properties = {key: item for key, item in properties.items() if key not in without}
+        known, unknown = _resolved(logical_id, properties, resolver, partial=partial)
         plan, ignored = _function(
-            logical_id, properties, resolver, path.parent, extras, resource.get("Metadata") or {}
+            logical_id, known, path.parent, extras, resource.get("Metadata") or {}
         )
+        plan = replace(plan, unknown=frozenset(unknown))
+        unknown = [f"{logical_id}.{name}" for name in unknown]
+        ignored = sorted({*ignored, *unknown, *_unread(logical_id, properties)})
         functions.append(plan)
         left += ignored
         called[logical_id] = Called(plan.name, plan.alias, properties.get("Events") or {})
-    if not functions:
+    if not functions and not partial:
         raise Problem(
             "TEMPLATE_WITHOUT_FUNCTION",
             f"{path.name} has no function to deploy",
@@ -178,7 +196,10 @@ def read(
         )
     project = path.resolve().parent.name
     gateways, unserved = sam_events.read(document, resolver, called, project)
-    return Project(tuple(functions), (*left, *unserved), tuple(gateways))
+    name = metadata.get("stack") or re.sub(r"[^A-Za-z0-9]+", "-", project).strip("-")
+    return Project(
+        tuple(functions), (*left, *unserved), tuple(gateways), path, str(name or "project")
+    )
 
 
 def _extras(metadata: Mapping[str, Any], logical_id: str) -> Extras:
@@ -215,24 +236,52 @@ _USED: Final = frozenset(
         "FunctionName", "CodeUri", "Code", "Handler", "Runtime", "MemorySize", "Timeout",
         "EphemeralStorage", "Environment", "Architectures", "AutoPublishAlias", "Role", "Policies",
         "Tags", "LoggingConfig", "SnapStart", "ReservedConcurrentExecutions", "Layers",
-        "Description", "Tracing", "TracingConfig", "PackageType", "ImageUri", "ImageConfig",
+        "Description", "InlineCode", "Tracing", "TracingConfig", "PackageType", "ImageUri",
+        "ImageConfig",
     }
 )  # fmt: skip
 
 
+_ESSENTIAL: Final = frozenset(
+    {
+        "FunctionName", "CodeUri", "Code", "Handler", "Runtime", "Architectures",
+        "AutoPublishAlias", "PackageType", "ImageUri",
+    }
+)  # fmt: skip
+"""What packaging needs to know, however a project is deployed."""
+
+
+def _resolved(
+    logical_id: str, properties: Mapping[str, Any], resolver: Resolver, *, partial: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """What is known before anything is deployed, and the names of what is not."""
+    wanted, unknown = {}, []
+    for key in sorted(_USED & set(properties)):
+        try:
+            value = resolver.resolve(properties[key], f"{logical_id}.{key}")
+        except Problem as problem:
+            if not partial or problem.code != "TEMPLATE_UNRESOLVED" or key in _ESSENTIAL:
+                raise
+            unknown.append(key)
+            continue
+        if value is not NO_VALUE:
+            wanted[key] = value
+    return wanted, unknown
+
+
+def _unread(logical_id: str, properties: Mapping[str, Any]) -> list[str]:
+    return [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED - {"Events"})]
+
+
 def _function(
     logical_id: str,
-    properties: Mapping[str, Any],
-    resolver: Resolver,
+    wanted: Mapping[str, Any],
     base: Path,
     extras: Extras,
     metadata: Mapping[str, Any],
 ) -> tuple[FunctionPlan, list[str]]:
-    wanted = {}
-    for key in sorted(_USED & set(properties)):
-        value = resolver.resolve(properties[key], f"{logical_id}.{key}")
-        if value is not NO_VALUE:
-            wanted[key] = value
+    code = wanted.get("Code")
+    inline = "InlineCode" in wanted or (isinstance(code, dict) and "ZipFile" in code)
     image: ImagePlan | None = None
     if wanted.get("PackageType", "Zip") == "Zip":
         folder = _folder(logical_id, wanted, base)
@@ -265,13 +314,18 @@ def _function(
         tracing=str(tracing) if tracing else None,
         extras=extras,
         image=image,
+        logical_id=logical_id,
+        inline=inline,
     )
-    return plan, [f"{logical_id}.{key}" for key in sorted(set(properties) - _USED - {"Events"})]
+    return plan, [f"{logical_id}.InlineCode"] if inline else []
 
 
 def _folder(logical_id: str, wanted: Mapping[str, Any], base: Path) -> Path:
     """What a zip package is made of; raises `Problem` where it could not be run."""
     code = wanted.get("CodeUri", wanted.get("Code", "."))
+    inline = "InlineCode" in wanted or (isinstance(code, dict) and "ZipFile" in code)
+    if inline:
+        code = "."
     if not isinstance(code, str) or code.startswith("s3://"):
         raise Problem(
             "TEMPLATE_INVALID",

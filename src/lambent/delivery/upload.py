@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,15 @@ def upload(
 
         s3.upload_fileobj(io.BytesIO(package.data), bucket, key, Callback=count)
     return Uploaded(bucket, key)
+
+
+def text(aws: Aws, bucket: str, folder: str, content: str) -> str:
+    """Put a text into `bucket` under its hash; its address."""
+    s3 = aws.client("s3")
+    key = f"{folder}/{hashlib.sha256(content.encode()).hexdigest()}.json"
+    _ensure_bucket(s3, bucket, aws.region_name)
+    s3.put_object(Bucket=bucket, Key=key, Body=content.encode())
+    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
 
 
 def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:

@@ -90,8 +90,39 @@ ENTRIES: Final = (
     Entry(
         "TEMPLATE_UNRESOLVED",
         "A value refers to something that is not known before it is deployed.",
-        "`!Ref`, `!GetAtt` or `!ImportValue` of a resource that lambent does not deploy.",
+        "`!Ref`, `!GetAtt` or `!ImportValue` in what packaging has to know: name, folder, handler, "
+        "runtime, alias.",
         "Write the value, or make it a parameter and give `--parameter K=V`.",
+    ),
+    Entry(
+        "TEMPLATE_FILE",
+        "The template names a file that lambent does not upload.",
+        "An API's definition, a state machine's, or a nested template on this machine.",
+        "Write it into the template, or use `sam deploy`, which works against lambent as well.",
+    ),
+    Entry(
+        "FUNCTION_OF_STACK",
+        "A function that only its stack can make was named alone.",
+        "It refers to resources of its template that are made with the stack.",
+        "`lambent deploy` without a name deploys the whole project.",
+    ),
+    Entry(
+        "STACK_REFUSED",
+        "CloudFormation does not take the template.",
+        "The `why` line has its words: a type that nobody makes here, a parameter, a circle.",
+        "Mend the template; `docs/stacks.md` lists the types.",
+    ),
+    Entry(
+        "STACK_FAILED",
+        "A resource could not be made or changed, and the stack was taken back to what it was.",
+        "The `why` line names each resource that failed, and its service's words.",
+        "Mend what it names and deploy again; `aws cloudformation describe-stack-events` has all of it.",
+    ),
+    Entry(
+        "STACK_MISSING",
+        "There is no stack of that name.",
+        "The project was not deployed yet, or to another place, or is gone already.",
+        "`lambent deploy`; check `--endpoint-url` and `--region`.",
     ),
     Entry(
         "PARAMETER_UNKNOWN",

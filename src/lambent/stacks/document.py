@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from lambent.stacks import transform
 from lambent.stacks.errors import StackError
-from lambent.templates import yaml_tags
+from lambent.templates import sam, yaml_tags
 
 BODY_LIMIT: Final = 51_200
 """Bytes of a TemplateBody; 1 MB through S3."""
@@ -26,6 +25,8 @@ _SECTIONS: Final = frozenset(
         "Conditions", "Transform", "Resources", "Outputs", "Globals",
     }
 )  # fmt: skip
+_TRANSFORMS: Final = frozenset({sam.SAM, "AWS::LanguageExtensions"})
+"""LanguageExtensions' functions (Fn::Length, Fn::ToJsonString) are always there."""
 _LOGICAL_ID: Final = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -91,9 +92,12 @@ def read(text: str) -> Template:
 
 def transformed(template: Template, values: Mapping[str, Any], region: str) -> Template:
     """`template` after its SAM transform; the same when it asks for none."""
-    if transform.SAM not in template.transforms:
+    if sam.SAM not in template.transforms:
         return template
-    document = transform.apply(_load(template.text), values, region)
+    try:
+        document = sam.apply(_load(template.text), values, region)
+    except sam.NotTransformed as error:
+        raise StackError(str(error)) from None
     return replace(
         _template(template.text, document, template.transforms), parameters=template.parameters
     )
@@ -119,7 +123,7 @@ def _transforms(document: Mapping[str, Any]) -> tuple[str, ...]:
     asked = document.get("Transform") or []
     names = tuple(asked) if isinstance(asked, list) else (asked,)
     for name in names:
-        if name not in transform.KNOWN:
+        if name not in _TRANSFORMS:
             raise StackError(f"No transform named {name} found.")
     return names
 

@@ -9,15 +9,15 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lambent.stacks.errors import StackError
-
 SAM: Final = "AWS::Serverless-2016-10-31"
-KNOWN: Final = frozenset({SAM, "AWS::LanguageExtensions"})
-"""LanguageExtensions' functions (Fn::Length, Fn::ToJsonString) are always there."""
+
+
+class NotTransformed(Exception):  # noqa: N818  says what it is
+    """The template breaks SAM's rules, or the translator is not installed; the message says which."""
 
 
 def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> dict[str, Any]:
-    """The template without SAM's resources; raises `StackError` with the translator's reasons."""
+    """The template without SAM's resources; raises `NotTransformed` with the translator's reasons."""
     try:
         import boto3
         from samtranslator.metrics.metrics import DummyMetricsPublisher, Metrics
@@ -25,8 +25,8 @@ def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> d
         from samtranslator.public.exceptions import InvalidDocumentException
         from samtranslator.translator.translator import Translator
     except ImportError:
-        raise StackError(
-            "The SAM transform needs the package aws-sam-translator beside the server: "
+        raise NotTransformed(
+            "The SAM transform needs the package aws-sam-translator here: "
             "pip install 'lambent[sam]'"
         ) from None
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
@@ -41,7 +41,7 @@ def apply(document: dict[str, Any], values: Mapping[str, Any], region: str) -> d
         found: dict[str, Any] = translator.translate(document, dict(values))
     except InvalidDocumentException as error:
         reasons = "; ".join(str(cause.message) for cause in error.causes)
-        raise StackError(
+        raise NotTransformed(
             f"Transform {SAM} failed with: Invalid Serverless Application Specification "
             f"document. Number of errors found: {len(error.causes)}. {reasons}"
         ) from None
