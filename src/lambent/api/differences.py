@@ -25,8 +25,8 @@ DIFFERENCES: Final[dict[str, str]] = {
         "says when it is made"
     ),
     "CreateFunction": (
-        f"{_CONFIGURATION}; S3ObjectStorageMode REFERENCE is refused; a function for another "
-        "processor, and a container image, is created and says so at invoke"
+        f"{_CONFIGURATION}; SnapStart is taken for every runtime; S3ObjectStorageMode REFERENCE is "
+        "refused; a function for another processor is created and says so at invoke"
     ),
     "GetFunction": "Code.Location is a link to this server, good for ten minutes",
     "Invoke": "X-Amz-Durable-Execution-Name is refused; container images need an isolating sandbox",

@@ -30,6 +30,8 @@ class MemoryStream:
     kept: dict[str, tuple[tuple[str, ...], list[Record], bool]] = field(default_factory=dict)
     expires: int = 0
     """How many reads still answer that their iterator has expired."""
+    broken: set[str] = field(default_factory=set)
+    """Shards whose records cannot be understood."""
     service = "kinesis"
     idle_s = 0.01
 
@@ -54,6 +56,8 @@ class MemoryStream:
         if self.expires:
             self.expires -= 1
             raise ClientError({"Error": {"Code": "ExpiredIteratorException"}}, "GetRecords")
+        if shard in self.broken:
+            raise KeyError("SequenceNumber")
         _, records, closed = self.kept[shard]
         at = int(iterator)
         page = records[at : at + limit]
@@ -144,6 +148,15 @@ def test_an_iterator_that_expired_is_made_anew():
     world = World(stream)
     world.run(lambda: world.kept == {"a": "a1"})
     assert (world.calls, world.results) == ([["1"]], ["OK"])
+
+
+def test_an_answer_that_makes_no_sense_stops_no_other_shard():
+    stream = MemoryStream(broken={"a"})
+    stream.put("a", "1")
+    stream.put("b", "2")
+    world = World(stream)
+    world.run(lambda: world.kept == {"b": "b2"} and len(world.results) > 1)
+    assert "PROBLEM: internal error, which the server's log tells of" in world.results
 
 
 def test_batches_are_no_larger_than_said_and_filtered_records_are_passed():

@@ -119,7 +119,7 @@ class StreamPoller:
                 for shard in self._ready(shards):
                     position = self._start(shard, first=first)
                     self._known.add(shard.id)
-                    readers.create_task(self._read(shard.id, position))
+                    readers.create_task(self._follow(shard.id, position))
                 first = False
                 await self._look_later()
 
@@ -153,6 +153,17 @@ class StreamPoller:
             return
 
     # ── one shard ────────────────────────────────────────────────────────────────────────────
+
+    async def _follow(self, shard: str, position: Position) -> None:
+        """A mistake of ours with one shard stops no other; the shard is taken up again."""
+        try:
+            await self._read(shard, position)
+        except Exception:
+            log.exception("sources.shard_failed", mapping=self._mapping.uuid, shard=shard)
+            await self._book.processed("PROBLEM: internal error, which the server's log tells of")
+            await self._pause(3)
+            self._known.discard(shard)
+            self._looking.set()
 
     async def _read(self, shard: str, position: Position) -> None:
         iterator: str | None = None
