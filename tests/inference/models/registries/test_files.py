@@ -148,6 +148,47 @@ def test_archives_do_not_write_outside(tmp_path, name, kind):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_only_plain_files_come_out_of_archives(tmp_path, kind):
+    archive = tmp_path / "odd.tar"
+    with tarfile.open(archive, "w") as tar:
+        entry = tarfile.TarInfo("weights.onnx")
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        tar.addfile(entry)
+    with pytest.raises(BrokenPackage, match="link or a device"):
+        archives.unpack(archive, tmp_path / "out")
+
+
+def test_the_same_name_twice_and_a_zips_link(tmp_path):
+    twice = tmp_path / "twice.tar"
+    with tarfile.open(twice, "w") as tar:
+        for _ in range(2):
+            entry = tarfile.TarInfo("a")
+            entry.size = 1
+            tar.addfile(entry, io.BytesIO(b"a"))
+    with pytest.raises(BrokenPackage):
+        archives.unpack(twice, tmp_path / "twice")
+    linked = tmp_path / "linked.zip"
+    entry = zipfile.ZipInfo("a")
+    entry.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(linked, "w") as file:
+        file.writestr(entry, "/etc/passwd")
+    archives.unpack(linked, tmp_path / "linked")
+    assert not (tmp_path / "linked" / "a").is_symlink(), "it is the text only"
+
+
+def test_a_bomb_that_lies_about_its_size(tmp_path):
+    """The zip's directory says a byte, the stream unpacks to five million."""
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("weights.onnx", bytes(5_000_000))
+    data = bomb.read_bytes().replace((5_000_000).to_bytes(4, "little"), (1).to_bytes(4, "little"))
+    bomb.write_bytes(data)
+    with pytest.raises(BrokenPackage):
+        archives.unpack(bomb, tmp_path / "out")
+    assert sum(one.stat().st_size for one in (tmp_path / "out").rglob("*")) < 1000
+
+
 def test_links_and_bombs_in_archives_are_refused(tmp_path):
     archive = tmp_path / "links.tar"
     with tarfile.open(archive, "w") as tar:
