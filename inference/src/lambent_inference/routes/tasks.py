@@ -19,6 +19,7 @@ from lambent_inference.models.contract import (
     Answer,
     Classify,
     Detect,
+    Detections,
     DetectKeypoints,
     Image,
     Outcome,
@@ -162,11 +163,17 @@ async def respond(caller: Call, body: schema.CVInferenceRequest, task: Task) -> 
 
 
 async def shape(outcome: Outcome, inference_id: str) -> list[dict[str, Any]]:
-    """The answers as JSON; masks of whole pictures are compressed, which is for the pool."""
+    """The answers as JSON; what masks take is for the pool."""
     answers = outcome.answers
-    if any(isinstance(one, SemanticMask) for one in answers):
+    if any(_has_masks(one) for one in answers):
         return await work.run(_shape, answers, inference_id, outcome.seconds)
     return _shape(answers, inference_id, outcome.seconds)
+
+
+def _has_masks(one: Answer) -> bool:
+    if isinstance(one, Detections):
+        return any(box.points is not None for box in one.boxes)
+    return isinstance(one, SemanticMask)
 
 
 def _shape(answers: Sequence[Answer], inference_id: str, seconds: float) -> list[dict[str, Any]]:
