@@ -1,7 +1,9 @@
-"""Puts Node.js 20, 22 and 24 into .cache/node, for tests and benchmarks of those runtimes.
+"""What tests and benchmarks need of other projects: Node.js 20, 22 and 24 in .cache/node, and
+programs of the distribution (Ruby; skopeo, umoci and docker-registry for container images).
 
 npm's package `node` holds the program itself, so the npm registry is all that is needed; and npm.
-`python scripts/fetch_interpreters.py` fetches all, `node(major)` one, and says why it could not.
+`python scripts/fetch_interpreters.py` fetches all, `node(major)` and `debian(program)` one, and say
+why they could not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Final
 CACHE: Final = Path(__file__).parent.parent / ".cache"
 NODE_MAJORS: Final = ("20", "22", "24")
 LIMIT_S: Final = 240
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/usr/sbin"
+IMAGE_TOOLS: Final = ("skopeo", "umoci", "docker-registry")
 
 
 class Unavailable(Exception):  # noqa: N818  not a mistake, a circumstance
@@ -55,17 +59,28 @@ def package(name: str, version: str) -> Path:
 
 def ruby() -> None:
     """The distribution's Ruby, installed if this may; raises `Unavailable`."""
-    if shutil.which("ruby", path="/usr/local/bin:/usr/bin"):
-        return
+    debian("ruby")
+
+
+def debian(program: str, package: str = "") -> str:
+    """The path of a program of the distribution, installed if this may; raises `Unavailable`."""
+    found = shutil.which(program, path=SYSTEM_PATH)
+    if found is not None:
+        return found
     apt = shutil.which("apt-get")
     if apt is None:
-        raise Unavailable("no ruby here, and no apt-get to install it")
+        raise Unavailable(f"no {program} here, and no apt-get to install it")
     CACHE.mkdir(exist_ok=True)
-    with (CACHE / "ruby.lock").open("w") as lock:
+    with (CACHE / "apt.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shutil.which("ruby", path="/usr/local/bin:/usr/bin"):
+        found = shutil.which(program, path=SYSTEM_PATH)
+        if found is None:
             _run([apt, "update", "-qq"])
-            _run([apt, "install", "-y", "-qq", "--no-install-recommends", "ruby"])
+            _run([apt, "install", "-y", "-qq", "--no-install-recommends", package or program])
+            found = shutil.which(program, path=SYSTEM_PATH)
+    if found is None:
+        raise Unavailable(f"apt-get has installed {package or program}, and there is no {program}")
+    return found
 
 
 def _install(folder: Path, major: str) -> None:
@@ -91,5 +106,6 @@ def _run(command: list[str]) -> None:
 if __name__ == "__main__":
     for each in NODE_MAJORS:
         print(node(each))
-    ruby()
+    for each in ("ruby", *IMAGE_TOOLS):
+        print(debian(each))
     sys.exit(0)

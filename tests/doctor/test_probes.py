@@ -22,6 +22,7 @@ from lambent.doctor.probes import (
     pasta,
     port,
     proc,
+    skopeo,
     user_namespaces,
     uv,
 )
@@ -129,6 +130,28 @@ def test_pasta_is_asked_for_only_where_it_is_needed(tmp_path):
     assert pasta.look(machine(tmp_path, environ=bare, is_root=False)).status == "ok"
     found = pasta.look(machine(tmp_path, environ=bare, is_root=False, network="nat"))
     assert (found.status, "passt" in found.fix) == ("missing", True)
+
+
+def test_skopeo_is_installed_by_the_distributions_own_means(tmp_path):
+    at = machine(tmp_path, environ={"PATH": str(tmp_path / "bin")})
+    (tmp_path / "bin").mkdir()
+    assert skopeo.look(at).fix == "install skopeo"
+    with pytest.raises(OSError, match="none of apt-get"):
+        skopeo.mend(at)
+    manager = tmp_path / "bin" / "apt-get"
+    manager.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    manager.chmod(0o755)
+    found = skopeo.look(at)
+    assert found.status == "warn"
+    assert found.fix == "sudo apt-get install -y --no-install-recommends skopeo"
+    with pytest.raises(OSError, match="no network"):
+        skopeo.mend(at)
+    manager.write_text(
+        '#!/bin/sh\n[ "$1" = install ] || exit 0\n'
+        f"printf '#!/bin/sh\\n' > {tmp_path}/bin/skopeo; /bin/chmod 755 {tmp_path}/bin/skopeo\n"
+    )
+    assert skopeo.mend(at) == "installed skopeo"
+    assert skopeo.look(at).status == "ok"
 
 
 def test_interpreters_that_are_missing_can_be_installed(tmp_path):

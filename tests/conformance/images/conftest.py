@@ -7,7 +7,6 @@ import importlib.util
 import io
 import json
 import platform
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import fetch_interpreters
 
 ROLE = "arn:aws:iam::123456789012:role/test"
 RIC = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
@@ -152,22 +152,29 @@ def bare_layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "bare", tar({}))
 
 
+@pytest.fixture
+def node_layout(tmp_path: Path) -> Layout:
+    """Images with Node.js and what it loads, and nothing else."""
+    try:
+        program = fetch_interpreters.node(fetch_interpreters.NODE_MAJORS[0]) / "node"
+    except fetch_interpreters.Unavailable as reason:
+        pytest.skip(str(reason))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
+        archive.add(program, "usr/local/bin/node")
+        for library in sorted(_libraries([program])):
+            archive.add(library, library.lstrip("/"))
+    return Layout(tmp_path / "node", buffer.getvalue())
+
+
 @pytest.fixture(scope="session")
 def debian() -> Callable[[str], str]:
     """The path of a program, installed where it is missing; skips where that fails."""
 
-    def find(program: str, package: str = "") -> str:
-        path = shutil.which(program)
-        if path is None:
-            subprocess.run(
-                ["apt-get", "install", "-y", "-q", package or program],
-                capture_output=True,
-                timeout=300,
-                check=False,
-            )
-            path = shutil.which(program)
-        if path is None:
-            pytest.skip(f"{program} is not installed, and apt-get could not install it")
-        return path
+    def find(program: str) -> str:
+        try:
+            return fetch_interpreters.debian(program)
+        except fetch_interpreters.Unavailable as reason:
+            pytest.skip(str(reason))
 
     return find

@@ -99,3 +99,31 @@ def test_extensions_that_are_in_the_image_are_started(server, layout, name, crea
     server.active(name)
     assert server.invoke(name, {})["handler"] == "app.handler"
     until(lambda: any("extension saw INVOKE" in line for line in server.log(name)))
+
+
+NODE_APP = """
+exports.handler = async (event, context) => ({
+  event, node: process.execPath, task: process.env.LAMBDA_TASK_ROOT, cwd: process.cwd(),
+});
+exports.fails = async () => { throw new TypeError("no"); };
+"""
+
+
+@pytest.mark.root
+@pytest.mark.slow  # the interpreter alone is a hundred megabytes
+def test_a_node_handler_is_served_with_the_images_node(server, node_layout, name, create):
+    uri = node_layout.image(
+        "v1", {"app/index.js": NODE_APP}, Cmd=["index.handler"], WorkingDir="/app"
+    )
+    create(server, name, uri)
+    server.active(name)
+    assert server.invoke(name, {"a": 1}) == {
+        "event": {"a": 1}, "node": "/usr/local/bin/node", "task": "/app", "cwd": "/app",
+    }  # fmt: skip
+    server.client.update_function_configuration(
+        FunctionName=name, ImageConfig={"Command": ["index.fails"]}
+    )
+    server.active(name)
+    error = json.loads(server.client.invoke(FunctionName=name)["Payload"].read())
+    assert (error["errorType"], error["errorMessage"]) == ("TypeError", "no")
+    assert "/app/index.js" in error["trace"][1]

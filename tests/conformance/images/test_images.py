@@ -10,6 +10,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from lambent.delivery.images import build, recipe
+from lambent.delivery.images.push import push
+
 APP = """
 import os, pathlib
 
@@ -114,28 +117,39 @@ def registry(tmp_path, debian):
 @pytest.mark.root
 @pytest.mark.slow
 def test_pushed_created_by_tag_moved_updated(
-    start_server, layout, name, registry, debian, create, served
+    start_server, layout, name, registry, debian, create, served, tmp_path
 ):
-    skopeo = debian("skopeo")
-
-    def push(word):
-        source = layout.image("v1", app(word), **served)
-        subprocess.run(
-            [skopeo, "--insecure-policy", "copy", "--dest-tls-verify=false", source,
-             f"docker://{registry}/team/app:v1"],
-            check=True, timeout=120, capture_output=True,
-        )  # fmt: skip
-
-    push("one")
-    server = start_server(image_registry=registry)
+    debian("skopeo")
     uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1"
+
+    def send(word):
+        sent = push(layout.image("v1", app(word), **served), uri, registry=registry)
+        assert sent.sent_to == f"{registry}/team/app:v1"
+        return sent
+
+    first = send("one")
+    server = start_server(image_registry=registry)
     create(server, name, uri)
     server.active(name)
-    push("two")
+    second = send("two")
+    assert second.digest != first.digest
     assert server.invoke(name)["word"] == "one"
     code = server.client.get_function(FunctionName=name)["Code"]
     assert code["ImageUri"] == uri
-    assert code["ResolvedImageUri"].startswith(uri.removesuffix(":v1") + "@sha256:")
+    assert code["ResolvedImageUri"] == first.pinned
     server.client.update_function_code(FunctionName=name, ImageUri=uri)
     server.active(name)
     assert server.invoke(name)["word"] == "two"
+    resolved = server.client.get_function(FunctionName=name)["Code"]["ResolvedImageUri"]
+    assert resolved == second.pinned
+    # What lies in the registry is a base, too: a layer more, and the same entry point.
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/app.py").write_text(APP.replace("WORD", "three"))
+    steps = recipe.from_folder(tmp_path / "more", to="/srv")
+    built = build.build(
+        recipe.Recipe(base=uri, steps=steps, registry=registry), tmp_path / "built", "v3"
+    )
+    create(server, f"{name}-built", built.uri)
+    server.active(f"{name}-built")
+    said = server.invoke(f"{name}-built")
+    assert (said["word"], said["own"]) == ("three", "yes")

@@ -9,11 +9,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from scripts import fetch_interpreters
 
 from lambent.delivery.images import build, python, recipe, reference, sizes
 from lambent.delivery.images.recipe import Recipe
 from lambent.delivery.problem import Problem
 from lambent.images import contents, manifest
+from lambent.images.unpack import unpack
 
 MINOR = f"3.{sys.version_info.minor}"
 
@@ -190,13 +192,10 @@ def test_names_of_registries_stay(tmp_path: Path) -> None:
 
 def test_umoci_makes_of_it_what_we_do(project, base, tmp_path) -> None:
     """Another unpacker as the oracle, where it is installed."""
-    import shutil
-
-    umoci = shutil.which("umoci")
-    if umoci is None:
-        pytest.skip("umoci is not installed")
-    from lambent.images.unpack import unpack
-
+    try:
+        umoci = fetch_interpreters.debian("umoci")
+    except fetch_interpreters.Unavailable as reason:
+        pytest.skip(str(reason))
     built = made(project, base, tmp_path / "out")
     subprocess.run(
         [umoci, "unpack", "--rootless", "--image", f"{built.folder}:v1", tmp_path / "bundle"],

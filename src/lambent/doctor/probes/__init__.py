@@ -20,6 +20,7 @@ from lambent.doctor.probes import (
     pasta,
     port,
     proc,
+    skopeo,
     user_namespaces,
     uv,
 )
@@ -36,6 +37,7 @@ ALL: Final[tuple[Probe, ...]] = (
     pasta.PROBE,
     interpreters.PROBE,
     uv.PROBE,
+    skopeo.PROBE,
     disk_space.PROBE,
     port.PROBE,
     aws_settings.PROBE,
