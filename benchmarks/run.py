@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.cases import CASES, Result
+from benchmarks.image_cases import IMAGE_CASES
 from benchmarks.inference_cases import INFERENCE_CASES
 from benchmarks.layer_cases import LAYER_CASES
 from benchmarks.model_cases import MODEL_CASES
@@ -25,7 +26,15 @@ RESULTS = Path(__file__).parent / "results.json"
 HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 
 
-ALL = CASES | RUNTIME_CASES | INFERENCE_CASES | MODEL_CASES | SNAPSHOT_CASES | LAYER_CASES
+ALL = (
+    CASES
+    | RUNTIME_CASES
+    | INFERENCE_CASES
+    | MODEL_CASES
+    | SNAPSHOT_CASES
+    | LAYER_CASES
+    | IMAGE_CASES
+)
 
 
 def main() -> int:
