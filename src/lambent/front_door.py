@@ -101,6 +101,7 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
         rooms.keys,
         rooms.clock,
         None if rooms.auditor is None else rooms.auditor.trail,
+        rooms.dispatcher.told_calls,
     )
     app = App(
         rooms.settings,

@@ -452,6 +452,37 @@ def test_the_least_policy_is_what_was_seen(guarded):
     statements = {one["Action"]: one["Resource"] for one in found["policy"]["Statement"]}
     assert statements[INVOKE] == [FUNCTION]
     assert found["calls"] >= 1
+    assert {one["Sid"][:4] for one in found["policy"]["Statement"]} == {"Seen"}
+
+
+TELLS = """
+import json, os, socket, time
+def handler(event, context):
+    parts = dict(part.split("=") for part in os.environ["_X_AMZN_TRACE_ID"].split(";"))
+    host, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].split(":")
+    call = {"name": "dynamodb", "id": "00000000000000aa", "type": "subsegment",
+            "namespace": "aws", "trace_id": parts["Root"], "parent_id": parts["Parent"],
+            "start_time": time.time(), "end_time": time.time(),
+            "aws": {"operation": "PutItem", "table_name": "orders", "region": "us-east-1"}}
+    head = json.dumps({"format": "json", "version": 1})
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.sendto((head + "\\n" + json.dumps(call)).encode(), (host, int(port)))
+"""
+
+
+def test_calls_to_other_services_are_what_the_traces_tell(guarded):
+    guarded.function("tells", TELLS, TracingConfig={"Mode": "Active"})
+    guarded.invoke("tells")
+    found = trail(guarded, page="policy", function="tells")[0]
+    assert found["told"] == 1
+    assert found["policy"]["Statement"] == [
+        {
+            "Sid": "Told1",
+            "Effect": "Allow",
+            "Action": "dynamodb:PutItem",
+            "Resource": [f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/orders"],
+        }
+    ]
 
 
 def test_the_verbs(guarded):

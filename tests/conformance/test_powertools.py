@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -108,6 +111,15 @@ def test_logger_metrics_and_tracer(server, name, layer_zip, until):
     inner = next(one for name, one in segments.items() if name.endswith("price"))
     assert inner["annotations"] == {"order": "o-1"}
     assert inner["parent_id"] == own["id"]
+
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("lambent"), "trace", request_id,
+         "--endpoint-url", server.url, "--json"],
+        check=True, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+    )  # fmt: skip
+    rows = {row["name"]: row["depth"] for row in json.loads(shown.stdout)["segments"]}
+    assert rows["## handler"] < rows[inner["name"]]
 
 
 @pytest.mark.slow  # a server of its own, moto, and boto3 in a sandbox

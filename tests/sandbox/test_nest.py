@@ -74,14 +74,25 @@ def test_every_place_has_namespaces_and_a_network_of_its_own(world):
     world.go(main())
 
 
-def test_a_place_answers_to_kill_and_opens_no_socket(world):
+def test_a_place_answers_to_kill_and_its_network_is_opened_from_outside(world):
     async def main():
         async with home(world) as (make, _, _):
-            place = await make()
+            place, other = await make(), await make()
             await place.kill()
-            with pytest.raises(SandboxError, match="could not open a socket"):
-                await place.open_socket("tcp")
+            if os.geteuid() != 0:
+                with pytest.raises(SandboxError, match="could not open a socket"):
+                    await place.open_socket("tcp")
+                return
+            before = os.readlink("/proc/thread-self/ns/net")
+            sockets = [await each.open_socket("udp", 2000) for each in (place, other)]
+            assert {one.getsockname() for one in sockets} == {("127.0.0.1", 2000)}
+            assert not any(one.getblocking() for one in sockets)
+            with pytest.raises(SandboxError, match="Address already in use"):
+                await place.open_socket("udp", 2000)
+            assert os.readlink("/proc/thread-self/ns/net") == before
             assert place.alive
+            for one in sockets:
+                one.close()
 
     world.go(main())
 

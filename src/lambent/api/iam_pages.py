@@ -11,7 +11,7 @@ Ours, beside AWS's API; with policies they need `cloudtrail:LookupEvents`, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -32,6 +32,7 @@ from lambent.errors import InvalidParameterValue, LambentError, ResourceNotFound
 from lambent.http.exchange import Exchange
 from lambent.observe import audit
 from lambent.observe.audit import AuditTrail
+from lambent.observe.told_calls import Call, ToldCalls
 
 PREFIX: Final = "/_lambent/iam/"
 RECORDS_MAX: Final = 10_000
@@ -49,12 +50,14 @@ class IamPages:
         keys: KeyRing,
         clock: Clock,
         trail: AuditTrail | None,
+        told_calls: ToldCalls,
     ) -> None:
         self._authenticator = authenticator
         self._access = access
         self._keys = keys
         self._clock = clock
         self._trail = trail
+        self._told_calls = told_calls
 
     def handle(self, exchange: Exchange) -> None:
         exchange.spawn(self._serve(exchange))
@@ -73,7 +76,9 @@ class IamPages:
                 exchange.respond(200, JSON, msgspec.json.encode(found))
             elif page == "policy":
                 account, _ = self._scope(exchange, "cloudtrail:LookupEvents")
-                found = await asyncio.to_thread(self._least, account, _one(query, "function"))
+                function = _one(query, "function")
+                told = self._told_calls.of(account, function)  # here: the loop's turn changes it
+                found = await asyncio.to_thread(self._least, account, function, told)
                 exchange.respond(200, JSON, msgspec.json.encode(found))
             else:
                 raise ResourceNotFound(f"There is no page {exchange.path[:200]}")
@@ -156,8 +161,11 @@ class IamPages:
             f"iam_file has no {arn}" + (f"; it has {known}" if known else ", nor any other")
         )
 
-    def _least(self, account: str, function: str) -> dict[str, Any]:
-        """One statement per action, with the resources that were touched."""
+    def _least(self, account: str, function: str, told: Iterable[Call]) -> dict[str, Any]:
+        """One statement per action, with the resources that were touched.
+
+        What was seen here, and apart from it what the function's own traces told.
+        """
         seen: dict[str, set[str]] = {}
         calls = 0
 
@@ -174,16 +182,30 @@ class IamPages:
         trail = self._running()
         trail.flush()
         audit.read(trail.root, collect, 1)
-        statements = [
-            {"Effect": "Allow", "Action": action, "Resource": sorted(resources)}
-            for action, resources in sorted(seen.items())
-        ]
+        more: dict[str, set[str]] = {}
+        for action, resource in told:
+            if resource not in seen.get(action, ()):
+                more.setdefault(action, set()).add(resource)
+        statements = [*_statements("Seen", seen), *_statements("Told", more)]
         return {
             "function": function,
             "calls": calls,
+            "told": sum(map(len, more.values())),
             "policy": {"Version": "2012-10-17", "Statement": statements},
             "at": datetime.fromtimestamp(self._clock.time_ms() / 1000, UTC).isoformat(),
         }
+
+
+def _statements(kind: str, found: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "Sid": f"{kind}{number}",
+            "Effect": "Allow",
+            "Action": action,
+            "Resource": ["*"] if "*" in resources else sorted(resources),
+        }
+        for number, (action, resources) in enumerate(sorted(found.items()), 1)
+    ]
 
 
 def _about(record: dict[str, Any], function: str) -> bool:

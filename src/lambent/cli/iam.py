@@ -48,20 +48,24 @@ def explain(
 @click.argument("function")
 @click.pass_obj
 def policy_for(options: Options, function: str) -> None:
-    """Print the least policy for what FUNCTION was seen to call on this server.
+    """Print the least policy for what FUNCTION was seen to call.
 
-    What it called is taken from the audit trail: exercise the function first.
+    Calls to this server are taken from the audit trail; calls to other AWS services from what the
+    function's traces tell (TracingConfig Active, with the X-Ray SDK or Powertools' tracer). Exercise
+    the function first.
     """
     found = own_pages.ask(options.target(), "policy", [("function", function)])[0]
     out = Output(options)
     if out.as_json:
         out.result(found, [])
         return
-    if not found["calls"]:
+    if not found["calls"] and not found["told"]:
         out.note(
             f"{function} was not seen to call this server; with auth = any, set audit = all to "
-            "record invokes too"
+            "record invokes too; with tracing, its calls to other services are known"
         )
         return
     print(json.dumps(found["policy"], indent=2))
     out.note(f"from {found['calls']} recorded calls; allowed ones and refused ones alike")
+    if found["told"]:
+        out.note("Told… is the word of the function's own traces, which nobody checked: read it")

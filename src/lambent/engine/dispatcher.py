@@ -45,6 +45,7 @@ from lambent.errors import (
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
+from lambent.observe.told_calls import ToldCalls
 from lambent.observe.trace_header import new_trace
 from lambent.observe.traces import Traces
 
@@ -182,6 +183,11 @@ class Dispatcher:
     def timelines(self) -> Timelines:
         """When the latest requests came, ran and were answered."""
         return self._metrics.timelines
+
+    @property
+    def told_calls(self) -> ToldCalls:
+        """What functions' traces tell of their calls to AWS services."""
+        return self._metrics.told_calls
 
     @property
     def traces(self) -> Traces:

@@ -75,7 +75,9 @@ class Environment:
         kind = SNAP_START if target.snap_start else initialization
         self.journal = Journal(target, launcher.logs, launcher.clock, kind)
         self._tracer = (
-            Tracer(target, metrics.traces, self.clock) if launcher.traces(target) else None
+            Tracer(target, metrics.traces, metrics.told_calls, self.clock)
+            if launcher.traces(target)
+            else None
         )
         self._traced = False
         """The running call is sampled."""

@@ -21,6 +21,7 @@ from lambent.clock import Clock
 from lambent.control.targets import VersionTarget
 from lambent.engine.call import Call
 from lambent.errors import LambentError
+from lambent.observe.told_calls import ToldCalls
 from lambent.observe.trace_header import TraceHeader
 from lambent.observe.traces import Document, Traces, parse
 from lambent.sandbox.spec import Sandbox
@@ -43,11 +44,14 @@ class Tracer:
 
     __slots__ = (
         "_clock", "_function_id", "_open", "_parent", "_root", "_scope", "_socket", "_target",
-        "_traces", "_tried", "active",
+        "_told_calls", "_traces", "_tried", "active",
     )  # fmt: skip
 
-    def __init__(self, target: VersionTarget, traces: Traces, clock: Clock) -> None:
+    def __init__(
+        self, target: VersionTarget, traces: Traces, told_calls: ToldCalls, clock: Clock
+    ) -> None:
         self._target = target
+        self._told_calls = told_calls
         self.active = target.tracing_mode == "Active"
         """Calls are traced although their callers do not ask for it."""
         self._tried = False
@@ -106,6 +110,7 @@ class Tracer:
             if document is not None:
                 self._traces.add(self._scope, document, len(datagram))
                 self._export(document)
+                self._told_calls.note(self._scope, self._target.function_name, document)
 
     def _export(self, document: Document) -> None:
         self._traces.export(self._scope, self._target.function_name, document)

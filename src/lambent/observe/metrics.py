@@ -13,6 +13,7 @@ from typing import Final
 
 from lambent.control.targets import VersionTarget
 from lambent.observe.timelines import Timelines
+from lambent.observe.told_calls import ToldCalls
 from lambent.observe.traces import Traces
 
 BOUNDS_MS: Final = (
@@ -101,6 +102,8 @@ class Metrics:
         self.timelines = Timelines()
         """When the latest requests came, ran and were answered."""
         self.traces = Traces()
+        self.told_calls = ToldCalls()
+        """What functions' traces tell of their calls to AWS services."""
 
     def invocation(
         self, target: VersionTarget, duration_ms: float, init_ms: float | None, *, failed: bool

@@ -24,7 +24,9 @@ from lambent.sandbox.addresses import Addresses
 from lambent.sandbox.cgroup import Cgroup
 from lambent.sandbox.forks import Forks
 from lambent.sandbox.messenger import Messenger
+from lambent.sandbox.namespaces import SPACES, open_socket
 from lambent.sandbox.nest_link import NestLink, failed_step
+from lambent.sandbox.netlink import inside
 from lambent.sandbox.spawner_link import END_S, refusal
 from lambent.sandbox.spec import Exit, ProcessSpec, Sandbox
 
@@ -215,7 +217,13 @@ class NamespaceSandbox:
         opened: asyncio.Future[socket.socket] = self._loop.create_future()
         self._messenger.send(wire.encode(wire.OPEN, number, kind.encode(), port))
         self._opens[number] = opened
-        return await opened
+        try:
+            return await opened
+        except SandboxError:
+            # The pid 1 of a fork knows nothing of sockets, but its network is at hand here.
+            if len(self.spaces) < len(SPACES) or not self.alive:
+                raise
+            return await asyncio.to_thread(_open_inside, self.spaces[-1], kind, port)
 
     async def kill(self) -> None:
         if not self.alive:
@@ -390,3 +398,15 @@ def _give_pipes(fds: Iterable[int], uid: int, gid: int) -> None:
     for fd in fds:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             os.fchown(fd, uid, gid)
+
+
+def _open_inside(network_fd: int, kind: Literal["tcp", "udp"], port: int) -> socket.socket:
+    """A socket of another network namespace, which takes root; raises `SandboxError`."""
+    try:
+        with inside(network_fd):
+            made = open_socket(kind == "udp", port)
+    except OSError as error:
+        raise SandboxError(f"the sandbox could not open a socket: {error}") from None
+    sock = socket.socket(fileno=made.detach())
+    sock.setblocking(False)
+    return sock

@@ -164,7 +164,11 @@ def open_socket(udp: bool, port: int) -> _socket.socket:  # noqa: FBT001  one of
     """A UDP socket that listens on a port of the loopback; or a TCP one, not connected yet."""
     sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM if udp else _socket.SOCK_STREAM)
     if udp:
-        sock.bind(("127.0.0.1", port))
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            raise
     return sock
 
 
