@@ -22,7 +22,7 @@ Tensor = NDArray[np.float32]
 PADDED: Final = 4
 """Bytes of a pixel as the decoder left it (`padded.py`)."""
 WORD: Final = np.dtype("<i4")
-STRIP: Final = 64
+STRIP: Final = 128
 """Rows at once, so that what is in between stays in the processor's cache."""
 EDGES: Final[dict[Resize, int]] = {"fit-black": 0, "fit-white": 255, "fit-grey": 114}
 
@@ -70,22 +70,26 @@ def normalise(pixels: Pixels, how: Input, out: Tensor) -> None:
     """Pixels into `out`, channel by channel: quicker than a transpose."""
     order = (2, 1, 0) if how.channels == "bgr" else (0, 1, 2)
     mean, std = how.mean or (0.0, 0.0, 0.0), how.std or (1.0, 1.0, 1.0)
+    room = np.empty((STRIP, pixels.shape[1]), np.int32)
     for start in range(0, len(pixels), STRIP):
-        rows = slice(start, start + STRIP)
+        rows = pixels[start : start + STRIP]
         for place, channel in enumerate(order):
-            plane = out[place, rows]
-            np.copyto(plane, _channel(pixels[rows], channel))
+            plane = out[place, start : start + STRIP]
+            np.copyto(plane, _channel(rows, channel, room[: len(rows)]))
             plane *= np.float32(1.0 / (how.scale * std[place]))
             if mean[place]:
                 plane -= np.float32(mean[place] / std[place])
 
 
-def _channel(pixels: Pixels, channel: int) -> NDArray[np.uint8] | NDArray[np.int32]:
+def _channel(
+    rows: Pixels, channel: int, room: NDArray[np.int32]
+) -> NDArray[np.uint8] | NDArray[np.int32]:
     """Of pixels of four bytes by a shift, which is quicker than steps of four bytes."""
-    if pixels.shape[2] != PADDED:
-        return pixels[..., channel]
-    words: NDArray[np.int32] = pixels.view(WORD)[..., 0]
-    return words >> (8 * channel) & 0xFF
+    if rows.shape[2] != PADDED:
+        return rows[..., channel]
+    np.right_shift(rows.view(WORD)[..., 0], 8 * channel, out=room)
+    room &= 0xFF
+    return room
 
 
 def _prepare(
