@@ -38,7 +38,7 @@ def when(operator, key, value):
 INVOKE = "lambda:InvokeFunction"
 AFAR = "999999999999"
 VISITORS = {
-    "both": [allow("lambda:*", "arn:aws:lambda:*:*:function:*")],
+    "both": [allow("lambda:*", "arn:aws:lambda:*")],
     "identity": [],
     "denied": [allow("lambda:*"), allow("lambda:*", effect="Deny")],
     "elsewhere": [allow("lambda:*", f"{HERE}:function:other")],
@@ -171,7 +171,7 @@ def test_who_may_invoke(guarded, name):
             )
 
 
-def test_another_account_needs_both_sides(guarded):
+def test_another_account_needs_both_sides(guarded, archive):
     """Identity and resource policy, for invokes and for the calls that a policy can open."""
     guarded.function("lent")
     for action in ("InvokeFunction", "GetFunction", "UpdateFunctionCode"):
@@ -202,6 +202,17 @@ def test_another_account_needs_both_sides(guarded):
         code, text = refusal(call, **given)
         assert code == "AccessDeniedException", given
         assert "because no resource-based policy allows the lambda:" in text, given
+    layer = guarded.client.publish_layer_version(
+        LayerName="lent", Content={"ZipFile": archive({"python/x.py": ""})}
+    )["LayerVersionArn"]
+    assert refusal(may.get_layer_version_by_arn, Arn=layer)[0] == "AccessDeniedException"
+    guarded.client.add_layer_version_permission(
+        LayerName="lent", VersionNumber=int(layer.rpartition(":")[2]), StatementId="afar",
+        Action="lambda:GetLayerVersion", Principal=AFAR,
+    )  # fmt: skip
+    assert may.get_layer_version_by_arn(Arn=layer)["LayerVersionArn"] == layer
+    nobody = client(guarded, "afar-identity")
+    assert refusal(nobody.get_layer_version_by_arn, Arn=layer)[0] == "AccessDeniedException"
     for name in ("identity", "denied", "elsewhere"):
         visitor = client(guarded, f"afar-{name}")
         for call in (visitor.invoke, visitor.get_function):

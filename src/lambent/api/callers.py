@@ -25,7 +25,7 @@ def scope(
     if authenticator.verifies:
         head = Head(exchange.method, exchange.path, exchange.query, exchange.headers)
         claim = authenticator.claim(head)
-        authenticator.verify(head, claim, body)
+        authenticator.verify(head, claim, body, reads=exchange.method in {"GET", "HEAD"})
         identity = claim.identity
         if access is not None:
             _require(access, claim.caller, action, resource, exchange, identity.region)

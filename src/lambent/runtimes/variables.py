@@ -26,6 +26,8 @@ THREAD_POOLS: Final = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
+_DAEMON: Final = "169.254.79.129:2000"
+"""AWS's, where nobody listens here."""
 MB_OF_TWO_VCPUS: Final = 2 * 1769
 
 
@@ -77,10 +79,18 @@ def environment(target: VersionTarget, facts: Facts, places: Places) -> dict[str
         variables.pop(name, None)
     variables.update(_reserved(target, facts, places))
     if facts.xray_daemon:
-        variables["AWS_XRAY_DAEMON_ADDRESS"] = facts.xray_daemon
-        host, _, port = facts.xray_daemon.partition(":")
-        variables |= {"_AWS_XRAY_DAEMON_ADDRESS": host, "_AWS_XRAY_DAEMON_PORT": port}
+        variables |= _daemon(facts.xray_daemon)
     return variables
+
+
+def _daemon(address: str) -> dict[str, str]:
+    """Where the X-Ray SDK of every language looks for its daemon."""
+    host, _, port = address.partition(":")
+    return {
+        "AWS_XRAY_DAEMON_ADDRESS": address,
+        "_AWS_XRAY_DAEMON_ADDRESS": host,
+        "_AWS_XRAY_DAEMON_PORT": port,
+    }
 
 
 def image_environment(
@@ -88,10 +98,18 @@ def image_environment(
 ) -> dict[str, str]:
     """The same for a container image, whose own variables are the defaults."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    variables = {"PATH": path, "TZ": ":UTC", **own, **_thread_pools(target), **target.environment}
+    variables = {
+        "PATH": path,
+        "TZ": ":UTC",
+        **own,
+        **_thread_pools(target),
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        **target.environment,
+    }
     for name in RESERVED:
         variables.pop(name, None)
     variables.update(_reserved(target, facts, Places()))
+    variables |= _daemon(facts.xray_daemon or _DAEMON)
     del variables["_HANDLER"]  # an image's handler is an argument of its program
     return variables
 
@@ -108,9 +126,7 @@ def _defaults(places: Places) -> dict[str, str]:
         "PATH": ":".join(binaries),
         "LD_LIBRARY_PATH": ":".join(libraries),
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-        "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000",
-        "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
-        "_AWS_XRAY_DAEMON_PORT": "2000",
+        **_daemon(_DAEMON),
     }
 
 
