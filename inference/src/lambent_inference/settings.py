@@ -138,6 +138,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Models loaded at once; past it the least recently used one is unloaded."""
     model_memory_mb: int = 0
     """What loaded models may take together; 0 means what the function has."""
+    model_wait_s: float = 60.0
+    """How long a request waits for a model that another one loads, or for room; past it it is answered
+    503 with `Retry-After`, and may come again."""
     preload_models: Names = ()
     """Models loaded before the first request, within the time of Init."""
     preload_budget_s: float = 8.0

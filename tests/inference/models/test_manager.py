@@ -16,6 +16,7 @@ from lambent_inference.errors import (
     MissingApiKey,
     ModelNotLoaded,
     NotFound,
+    NotReady,
     TooLarge,
     WrongFamily,
 )
@@ -194,6 +195,65 @@ def test_a_model_in_use_is_not_unloaded_under_its_calls(
 
     assert asyncio.run(scenario()) == ["b/1"]
     assert order == ["a answered", "a closed"]
+
+
+def test_who_waits_too_long_is_told_to_come_again_and_nothing_is_lost(
+    write, graph, boxes, manager, blank
+):
+    for name in ("a", "b"):
+        write(f"{name}/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
+    inside, go = threading.Event(), threading.Event()
+
+    async def scenario():
+        models = manager(max_active_models=1, model_wait_s=0.2)
+        await models.add("a")
+        entry = models._loaded["a/1"]
+        real = entry.model.decoder.finish
+
+        def slow(*args):
+            inside.set()
+            assert go.wait(60)
+            return real(*args)
+
+        entry.model.decoder.finish = slow
+        running = asyncio.ensure_future(models.infer("a", Detect(), [blank()]))
+        await asyncio.to_thread(inside.wait, 60)
+        with pytest.raises(NotReady) as told:
+            await models.infer("b", Detect(), [blank()])
+        assert told.value.headers() == {"Retry-After": "1"}
+        go.set()
+        assert (await running).answers[0].boxes
+        assert not models._leaving, "its last call closed it, though nobody waited any more"
+        assert (await models.infer("b", Detect(), [blank()])).answers[0].boxes
+        return [one.model_id for one in models.describe()]
+
+    assert asyncio.run(scenario()) == ["b/1"]
+
+
+def test_a_load_that_another_leads_is_not_waited_for_for_ever(
+    write, graph, boxes, manager, monkeypatch
+):
+    write("a/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
+    begun, go = threading.Event(), threading.Event()
+    real = loading.load
+
+    def slow(found, settings):
+        begun.set()
+        assert go.wait(60)
+        return real(found, settings)
+
+    monkeypatch.setattr(loading, "load", slow)
+
+    async def scenario():
+        models = manager(model_wait_s=0.2)
+        leader = asyncio.ensure_future(models.add("a"))
+        await asyncio.to_thread(begun.wait, 60)
+        with pytest.raises(NotReady):
+            await models.add("a")
+        go.set()
+        return (await leader).model.model_id
+
+    assert asyncio.run(scenario()) == "a/1"
 
 
 def test_pinned_models_stay_and_what_cannot_fit_is_refused(write, graph, boxes, manager, blank):

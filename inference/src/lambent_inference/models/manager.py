@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lambent_inference import work
-from lambent_inference.errors import InvalidRequest, ModelNotLoaded, TooLarge, WrongFamily
+from lambent_inference.errors import (
+    InvalidRequest,
+    ModelNotLoaded,
+    NotReady,
+    TooLarge,
+    WrongFamily,
+)
 from lambent_inference.models.contract import (
     Answer,
     Description,
@@ -198,9 +204,7 @@ class ModelManager:
         try:
             yield entry, load
         finally:
-            entry.calls -= 1
-            if not entry.calls:
-                self._tell()
+            self._done(entry)
 
     async def _entry(self, name: str, api_key: str | None) -> tuple[Entry, Load | None]:
         """Its `calls` counts us already."""
@@ -212,7 +216,7 @@ class ModelManager:
                 self._loaded[resolved] = self._loaded.pop(resolved)
                 return entry, None
             if (under_way := self._loading.get(name)) is not None:
-                await under_way.wait()
+                await self._patiently(under_way)
                 continue
             began = time.perf_counter()
             done = self._loading[name] = asyncio.Event()
@@ -266,7 +270,7 @@ class ModelManager:
             if going is not None:
                 await self._unload(going)
             elif self._leaving:
-                await self._change()
+                await self._patiently(self._next_change())
             else:
                 raise TooLarge(detail=f"{wanted} bytes beside {self._held()} of {self._budget}")
 
@@ -289,18 +293,38 @@ class ModelManager:
         if self._loaded.get(entry.found.model_id) is entry:
             del self._loaded[entry.found.model_id]
             self._leaving.append(entry)
-        while entry.calls:
-            await self._change()
-        if entry in self._leaving:
-            self._leaving.remove(entry)
-            entry.model.close()
-            self._tell()
+            if not entry.calls:
+                self._close(entry)
+        while entry in self._leaving:
+            await self._patiently(self._next_change())
 
-    async def _change(self) -> None:
-        """Until a model's last call is done or a model is gone."""
+    def _done(self, entry: Entry) -> None:
+        """A call's end; of a model that is to go, the last one closes it, whoever waits for that."""
+        entry.calls -= 1
+        if entry.calls:
+            return
+        if entry in self._leaving:
+            self._close(entry)
+        self._tell()
+
+    def _close(self, entry: Entry) -> None:
+        self._leaving.remove(entry)
+        entry.model.close()
+        self._tell()
+
+    def _next_change(self) -> asyncio.Event:
+        """Set when a model's last call is done or a model is gone."""
         if self._changed is None:
             self._changed = asyncio.Event()
-        await self._changed.wait()
+        return self._changed
+
+    async def _patiently(self, event: asyncio.Event) -> None:
+        """Until it happens; raises NotReady, after which the client may try again."""
+        try:
+            async with asyncio.timeout(self._settings.model_wait_s):
+                await event.wait()
+        except TimeoutError:
+            raise NotReady from None
 
     def _tell(self) -> None:
         if self._changed is not None:
