@@ -21,6 +21,21 @@ def test_info(client):
     }
 
 
+def test_the_device_is_where_models_really_run(client, monkeypatch):
+    from msgspec.structs import replace
+
+    from lambent_inference.routes import meta
+
+    server = client()
+    monkeypatch.setattr(meta, "expected_device", lambda: "cuda")
+    assert server.get("/info").json()["device"] == "cuda"
+    server.post("/model/add", {"model_id": "coco/3"})
+    assert server.get("/info").json()["device"] == "cpu", "the runtime could not use it"
+    loaded = server.models.loaded
+    loaded["coco/3"] = replace(loaded["coco/3"], provider="cuda")
+    assert server.get("/info").json()["device"] == "cuda"
+
+
 def test_every_answer_has_an_id_of_its_own_or_the_one_it_was_given(client):
     server = client()
     first, second = server.get("/info"), server.get("/healthz")

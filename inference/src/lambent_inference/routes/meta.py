@@ -38,7 +38,7 @@ async def info(request: Request) -> Response:
             "version": __version__,
             "uuid": service.server_id,
             "server": "lambent-inference",
-            "device": device(),
+            "device": device(service),
         }
     )
 
@@ -70,9 +70,17 @@ async def unknown(rest: str) -> HTMLResponse:
     return HTMLResponse(_page("Not found", text), 404)
 
 
+def device(service: Service) -> str:
+    """Where models run: by those that are loaded, and before that by what is here."""
+    models = service.models.describe() if service.made else ()
+    if not models:
+        return expected_device()
+    return "cuda" if any(one.provider == "cuda" for one in models) else "cpu"
+
+
 @functools.cache
-def device() -> str:
-    """Where models run, told without loading the runtime: `cuda` needs its device and its build."""
+def expected_device() -> str:
+    """Told without loading the runtime: `cuda` needs its device and its build."""
     if not Path("/dev/nvidiactl").exists():
         return "cpu"
     import importlib.metadata
