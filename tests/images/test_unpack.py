@@ -141,6 +141,26 @@ def test_a_folder_that_forbids_writing_is_filled_first(lay):
         [[file("a"), file("a/b")]],
         [[file(".wh...")]],
         [[file("big", b"x" * 2_000_000)]],
+        [[file("late", pax_headers={"mtime": "1e400"})]],
+        [[file("late", pax_headers={"mtime": "1e300"})]],
+        [[file("n" * 300)]],
+        [[file("/".join("d" * 257) + "/f")]],
+        [[link("l", "x" * 5000)]],
+        [[link("l", "")]],
+        [[file("less", pax_headers={"size": "-1000"}), file("more")]],
+        [
+            [
+                file(
+                    "sparse",
+                    pax_headers={
+                        "GNU.sparse.major": "1",
+                        "GNU.sparse.minor": "0",
+                        "GNU.sparse.name": "sparse",
+                        "GNU.sparse.realsize": str(10**15),
+                    },
+                )
+            ]
+        ],
     ],
 )
 def test_what_is_refused(lay, tmp_path, layers):
@@ -149,6 +169,24 @@ def test_what_is_refused(lay, tmp_path, layers):
         lay(*layers)
     made = set(os.listdir(tmp_path)) - before
     assert all(name == "root" or name.startswith("layer-") for name in made)
+
+
+def test_folders_within_one_another_end_also_by_way_of_links(lay):
+    deep = "/".join("d" * 200)
+    with pytest.raises(ImageError, match="folders in one another"):
+        lay([file(f"{deep}/x"), link("way", deep)], [file(f"way/{deep}/x")])
+
+
+def test_a_size_below_nothing_makes_no_room_for_others(tmp_path):
+    """In the old form of large numbers, which Python's own reader takes."""
+    header = bytearray(entry("x").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = b"\xff" * 11 + b"\x00"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    (tmp_path / "layer").write_bytes(bytes(header) + bytes(2048))
+    (tmp_path / "root").mkdir()
+    with pytest.raises(ImageError, match="below nothing"):
+        unpacking.unpack(image([layer(tmp_path / "layer", "")]), tmp_path / "root")
 
 
 def test_a_hard_link_never_reaches_the_hosts_files(lay, tmp_path):

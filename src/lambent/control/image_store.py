@@ -63,6 +63,10 @@ class ImageStore:
         except OSError as error:
             log.error("image.failed", image=code.image_uri, reason=str(error))
             return Prepared(failed=f"the image cannot be kept: {error}", code="InternalError")
+        except Exception as error:
+            # Somebody else has made it: whatever it breaks, its function must not stay Pending.
+            log.exception("image.failed", image=code.image_uri)
+            return Prepared(failed=f"the image cannot be read: {error!r}", code="InvalidImage")
         return Prepared()
 
     def _locate(self, uri: str) -> source.Source:

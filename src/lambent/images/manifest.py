@@ -78,15 +78,25 @@ def go_architecture(architecture: str) -> str:
     return _PLATFORMS.get(architecture, architecture)
 
 
+@contextmanager
+def _described(what: str) -> Iterator[None]:
+    """Descriptions come from anywhere: one of another form is an image that is not valid."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise ImageError(f"{what} is not described as images are: {error!r}") from None
+
+
 def layout_digest(folder: Path, tag: str) -> str:
     """The digest that a tag has now; without a tag the layout must hold one image."""
-    entries = _json(folder / "index.json").get("manifests", [])
-    if tag:
-        entries = [e for e in entries if tag_of(e) == tag or tag_of(e).endswith(f":{tag}")]
-    if len(entries) != 1:
-        what = f"{len(entries)} images" + (f" with the tag {tag}" if tag else "")
-        raise ImageError(f"the layout {folder} has {what}; name one by its tag")
-    return _hex(entries[0]["digest"])
+    with _described(f"the layout {folder}"):
+        entries = _json(folder / "index.json").get("manifests", [])
+        if tag:
+            entries = [e for e in entries if tag_of(e) == tag or tag_of(e).endswith(f":{tag}")]
+        if len(entries) != 1:
+            what = f"{len(entries)} images" + (f" with the tag {tag}" if tag else "")
+            raise ImageError(f"the layout {folder} has {what}; name one by its tag")
+        return _hex(entries[0]["digest"])
 
 
 def tag_of(entry: dict[str, Any]) -> str:
@@ -99,26 +109,25 @@ def read_layout(folder: Path, digest: str, architecture: str) -> Image:
     def blob(name: str) -> Path:
         return folder / "blobs" / "sha256" / _hex(name)
 
-    manifest = _verified_json(blob(digest), digest)
-    if manifest.get("mediaType") in _INDEXES or "manifests" in manifest:
-        chosen = _for_platform(manifest, architecture)
-        manifest = _verified_json(blob(chosen), chosen)
-    return _image(manifest, blob)
+    with _described(f"the image {digest[:19]}"):
+        manifest = _verified_json(blob(digest), digest)
+        if manifest.get("mediaType") in _INDEXES or "manifests" in manifest:
+            chosen = _for_platform(manifest, architecture)
+            manifest = _verified_json(blob(chosen), chosen)
+        return _image(manifest, blob)
 
 
 def read_dir(folder: Path) -> Image:
     """What skopeo has written (`dir:`), digests already verified."""
-    return _image(_json(folder / "manifest.json"), lambda name: folder / _hex(name))
+    with _described("the image"):
+        return _image(_json(folder / "manifest.json"), lambda name: folder / _hex(name))
 
 
 def _image(manifest: dict[str, Any], blob: Any) -> Image:
-    try:
-        layers = [
-            (str(layer["digest"]), str(layer.get("mediaType", ""))) for layer in manifest["layers"]
-        ]
-        named = str(manifest["config"]["digest"])
-    except (KeyError, TypeError):
-        raise ImageError("the image's manifest names no configuration and layers") from None
+    layers = [
+        (str(layer["digest"]), str(layer.get("mediaType", ""))) for layer in manifest["layers"]
+    ]
+    named = str(manifest["config"]["digest"])
     document = _verified_json(blob(named), named)
     found = tuple(Layer(blob(d), digest=_hex(d), media_type=kind) for d, kind in layers)
     return _checked(Image(_config(document), found, document))
@@ -132,9 +141,10 @@ def archive_digest(path: Path, reference: str = "") -> str:
 
 def read_archive(path: Path, reference: str = "") -> Image:
     entry, content = _archive_parts(path, reference)
-    layers = tuple(Layer(path, member=str(name)) for name in entry["Layers"])
-    document = _object(content, str(path))
-    return _checked(Image(_config(document), layers, document))
+    with _described(str(path)):
+        layers = tuple(Layer(path, member=str(name)) for name in entry["Layers"])
+        document = _object(content, str(path))
+        return _checked(Image(_config(document), layers, document))
 
 
 def _archive_parts(path: Path, reference: str) -> tuple[dict[str, Any], bytes]:
@@ -168,14 +178,20 @@ def _for_platform(index: dict[str, Any], architecture: str) -> str:
 
 def _config(document: dict[str, Any]) -> Config:
     said = document.get("config") or {}
-    pairs = (str(entry).partition("=") for entry in said.get("Env") or ())
+    pairs = (entry.partition("=") for entry in _words(said.get("Env")))
     return Config(
-        entry_point=tuple(map(str, said.get("Entrypoint") or ())),
-        command=tuple(map(str, said.get("Cmd") or ())),
+        entry_point=_words(said.get("Entrypoint")),
+        command=_words(said.get("Cmd")),
         working_directory=str(said.get("WorkingDir") or "/"),
         environment={name: value for name, _, value in pairs},
         architecture=str(document.get("architecture", "")),
     )
+
+
+def _words(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | None):
+        raise TypeError(f"{given!r} is no list of words")
+    return tuple(map(str, given or ()))
 
 
 def _checked(image: Image) -> Image:

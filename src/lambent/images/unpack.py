@@ -10,6 +10,7 @@ Lambda, where an image's files must be readable by all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -23,7 +24,14 @@ from lambent.images.problem import ImageError
 
 MOST_ENTRIES: Final = 2_000_000
 MOST_LINKS: Final = 40
+MOST_FOLDERS: Final = 256
+"""Within one another: what removes them works its way down."""
 MOST_HEADER: Final = 1 << 20
+_NAMES: Final = frozenset({
+    errno.ENAMETOOLONG, errno.ENOENT, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR,
+    errno.EMLINK, errno.ELOOP,
+})  # fmt: skip
+"""What the kernel says of names and links; anything else is the disk's."""
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 _CHUNK: Final = 1 << 20
@@ -41,6 +49,8 @@ class Header(tarfile.TarInfo):
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _LONG and self.size > MOST_HEADER:
             raise ImageError("a layer has a header of more than 1 MB")
+        if self.size < 0:  # it would be counted as room for others
+            raise ImageError(f"{self.name} in a layer has a size below nothing")
         made: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # not in typeshed
         return made
 
@@ -94,9 +104,13 @@ class _Tree:
                     archive.members.clear()  # type: ignore[attr-defined]  # not in typeshed
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise ImageError(f"a layer cannot be read: {error}") from None
+        except OverflowError as error:  # a time that no clock will show
+            raise ImageError(f"a layer cannot be read: {error}") from None
         except OSError as error:
             if error.errno is None:  # gzip's own complaints
                 raise ImageError(f"a layer cannot be read: {error}") from None
+            if error.errno in _NAMES:
+                raise ImageError(f"a layer has a name that cannot be: {error.strerror}") from None
             raise
 
     def finish(self) -> None:
@@ -170,6 +184,8 @@ class _Tree:
     def _make_folder(self, path: str, mode: int) -> None:
         if os.path.islink(path) or not os.path.isdir(path):
             self._clear(path)
+            if path.count("/") - self._root.count("/") > MOST_FOLDERS:
+                raise ImageError(f"a layer has more than {MOST_FOLDERS} folders in one another")
             os.mkdir(path, 0o755)
         self._modes[path] = mode
 
@@ -229,5 +245,7 @@ def parts_of(name: str) -> list[str]:
     """A name's parts; raises for one that leads out of the image."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts or "\0" in name:
-        raise ImageError(f"a layer has the name {name!r}, which leads out of it")
+        raise ImageError(f"a layer has the name {name[:200]!r}, which leads out of it")
+    if len(parts) > MOST_FOLDERS:
+        raise ImageError(f"a layer has more than {MOST_FOLDERS} folders in one another")
     return parts
