@@ -89,7 +89,12 @@ def facts(built: Built) -> dict[str, Any]:
 def lines(built: Built) -> list[tuple[str, str]]:
     base = [layer for layer in built.layers if layer.base]
     own = [layer for layer in built.layers if not layer.base]
-    shown = [("base", f"{len(base)} layers, {sum(each.size for each in base) / 1e6:.1f} MB")]
+    shown = [
+        (
+            "base",
+            f"{len(base)} layer{'s' if len(base) != 1 else ''}, {sum(each.size for each in base) / 1e6:.1f} MB",
+        )
+    ]
     shown += [("layer", f"{layer.said}  {layer.size / 1e6:.2f} MB") for layer in own]
     return [*shown, ("digest", built.digest), ("image", built.uri)]
 
