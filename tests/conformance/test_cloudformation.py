@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import uuid
-from pathlib import Path
 
 import boto3
 import pytest
@@ -14,6 +15,11 @@ from botocore.exceptions import ClientError, WaiterError
 
 FAST = {"Delay": 0.2, "MaxAttempts": 500}
 CODE = "def handler(event, context):\n    return {text!r}\n"
+IMPATIENT = (
+    "import sys, time; sleep = time.sleep; time.sleep = lambda s: sleep(min(s, 0.1)); "
+    "from awscli.clidriver import main; sys.exit(main())"
+)
+"""The AWS CLI, whose waiters sleep for 5 and 30 s between two looks, looking more often."""
 PYTHON = f"python3.{sys.version_info.minor}"
 
 
@@ -242,22 +248,13 @@ def test_the_aws_cli_deploys(server, stack_name, tmp_path):
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        aws = Path(sys.executable).with_name("aws")
-        command = [
-            aws,
-            "cloudformation",
-            "deploy",
-            "--stack-name",
-            stack_name,
-            "--template-file",
-            file,
-        ]
+        command = [sys.executable, "-c", IMPATIENT, "cloudformation", "deploy"]
+        command += ["--stack-name", stack_name, "--template-file", file]
         command += ["--capabilities", "CAPABILITY_IAM", *more]
         return subprocess.run(
             command, env=environ, text=True, capture_output=True, timeout=240, check=False
         )
 
-    # Its waiters sleep for 5 and 30 s between two looks, so there is little to make.
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": {"Ref": "Days"}}}
     text = {
         "Parameters": {"Days": {"Type": "Number", "Default": 1}},
@@ -312,6 +309,75 @@ Outputs:
     cloudformation.delete_stack(StackName=stack_name)
 
 
+@pytest.mark.slow
+def test_apis_of_a_sam_template_are_served(server, cloudformation, stack_name, until):
+    """REST and HTTP, implicit and declared, with a Lambda authorizer; outputs name where they are."""
+    routed = {
+        "A": {"Type": "Api", "Properties": {"Path": "/hello", "Method": "get"}},
+        "R": {"Type": "Api", "Properties": {"Path": "/r/{id}", "Method": "any", "RestApiId": {"Ref": "Rest"}}},
+        "H": {"Type": "HttpApi", "Properties": {"Path": "/h", "Method": "get", "ApiId": {"Ref": "Http"}, "Auth": {"Authorizer": "L"}}},
+        "D": {"Type": "HttpApi"},
+    }  # fmt: skip
+    authorizer = {
+        "FunctionArn": {"Fn::GetAtt": ["Auth", "Arn"]}, "AuthorizerPayloadFormatVersion": "2.0",
+        "Identity": {"Headers": ["X"]}, "EnableSimpleResponses": True,
+    }  # fmt: skip
+
+    def address(api, rest):
+        host = f"https://${{{api}}}.execute-api.${{AWS::Region}}.amazonaws.com"
+        return {"Value": {"Fn::Sub": host + rest}}
+
+    shown = "import json\ndef handler(e, c):\n    return {'statusCode': 200, 'body': json.dumps([e.get('path') or e.get('rawPath'), e.get('stageVariables')])}\n"  # fmt: skip
+    said = "def handler(e, c):\n    return {'isAuthorized': e['headers'].get('x') == '1'}\n"
+    document = {
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Globals": {"Function": {"Runtime": PYTHON, "Handler": "index.handler"}},
+        "Resources": {
+            "Auth": {"Type": "AWS::Serverless::Function", "Properties": {"InlineCode": said}},
+            "Rest": {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "v1", "Cors": "'*'", "Variables": {"a": "b"}}},
+            "Http": {"Type": "AWS::Serverless::HttpApi", "Properties": {"Auth": {"Authorizers": {"L": authorizer}}}},
+            "F": {"Type": "AWS::Serverless::Function", "Properties": {"InlineCode": shown, "AutoPublishAlias": "live", "Events": routed}},
+        },
+        "Outputs": {
+            "A": address("ServerlessRestApi", "/Prod/hello"), "R": address("Rest", "/v1/r/7"),
+            "H": address("Http", "/h"), "D": address("ServerlessHttpApi", "/any"),
+        },
+    }  # fmt: skip
+    capabilities = [*IAM, "CAPABILITY_AUTO_EXPAND"]
+    cloudformation.create_stack(
+        StackName=stack_name, TemplateBody=json.dumps(document), Capabilities=capabilities
+    )
+    stack = done(cloudformation, stack_name, "stack_create_complete")
+    urls = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+
+    def get(url, **headers):
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as found:
+            return json.loads(found.read())
+
+    assert get(urls["A"]) == ["/hello", None]
+    assert get(urls["R"]) == ["/r/7", {"a": "b"}]
+    assert get(urls["D"]) == ["/any", None]
+    assert get(urls["H"], x="1") == ["/h", None]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(urls["H"])
+    with refused.value:
+        assert refused.value.code == 401
+
+    del routed["A"], document["Outputs"]["A"]
+    document["Resources"]["Rest"]["Properties"]["Variables"] = {"a": "c"}
+    cloudformation.update_stack(
+        StackName=stack_name, TemplateBody=json.dumps(document), Capabilities=capabilities
+    )
+    done(cloudformation, stack_name, "stack_update_complete")
+    assert get(urls["R"]) == ["/r/7", {"a": "c"}]
+    cloudformation.delete_stack(StackName=stack_name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack["StackId"], WaiterConfig=FAST
+    )
+    with urllib.request.urlopen(f"{server.url}/_lambent/gateways/") as found:
+        assert stack_name not in found.read().decode()
+
+
 def test_change_sets_tell_what_they_would_do(cloudformation, stack_name):
     made = cloudformation.create_change_set(
         StackName=stack_name,
@@ -350,6 +416,7 @@ def test_change_sets_tell_what_they_would_do(cloudformation, stack_name):
         ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup","DependsOn":"B"},"B":{"Type":"AWS::Logs::LogGroup","DependsOn":"A"}}}', "Circular dependency"),
         ('{"Parameters":{"P":{"Type":"String"}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', r"Parameters: \[P\] must have values"),
         ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":{"Fn::Cidr":1}}}}}', "Fn::Cidr"),
+        ('{"Parameters":{"P":{"Type":"String","Default":"a"}},"Rules":{"R":{"Assertions":[{"Assert":{"Fn::Contains":[["b"],{"Ref":"P"}]},"AssertDescription":"b it is"}]}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "b it is"),
         ('{"Surprise":1,"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "Surprise"),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from lambent.control.aws_clients import AwsClients
 from lambent.settings import Settings
+from lambent.stacks import own_pages
 from lambent.stacks.errors import ResourceError
 
 OURS: Final = frozenset({"lambda", "logs"})
@@ -58,6 +59,19 @@ class OwnClients:
                 )
             return self._companions.client(service, region)
         return self._own(service, account, region, access_key)
+
+    def page(
+        self,
+        account: str,
+        region: str,
+        access_key: str,
+        method: str,
+        path: str,
+        document: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """The answer of one of this server's own pages; raises `ResourceError`."""
+        client = self._own("lambda", account, region, access_key)
+        return own_pages.ask(client, self._settings.tls_cert, method, path, document)
 
     def _stands_in(self, service: str) -> bool:
         return service in UNLESS_CONFIGURED and not self.has_endpoint(service)

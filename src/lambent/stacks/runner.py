@@ -21,6 +21,7 @@ from lambent.stacks.document import Resource, Template
 from lambent.stacks.errors import ResourceError, StackError
 from lambent.stacks.graph import order
 from lambent.stacks.kinds import Kinds
+from lambent.stacks.kinds.api_gateway import REAL_ADDRESS
 from lambent.stacks.kinds.kind import World
 from lambent.stacks.plan import Made, differing
 from lambent.stacks.stack import STACK, Output, Stack
@@ -105,7 +106,16 @@ class Runner:
             stack.leftovers.append(stack.made.pop(name))
         # What an update added may be needed by what was there before: deletion goes by this order.
         stack.made = {name: stack.made[name] for name in wanted}
-        stack.outputs = outputs(template, resolver)
+        stack.outputs = outputs(template, resolver, self._addresses())
+
+    def _addresses(self) -> dict[str, str]:
+        """AWS's address of each API → the one where it is really reached."""
+        told = [
+            str(one.attributes[REAL_ADDRESS])
+            for one in self._stack.made.values()
+            if REAL_ADDRESS in one.attributes
+        ]
+        return {theirs: ours for theirs, _, ours in (one.partition(" ") for one in told)}
 
     def _refuse_to_go_on(self) -> None:
         if self._cancelled.is_set():
@@ -308,17 +318,20 @@ class Runner:
         self._tell(stack.name, stack.stack_id, STACK, status, reason)
 
 
-def outputs(template: Template, resolver: Resolver) -> list[Output]:
-    """Resolved outputs whose condition holds."""
+def outputs(template: Template, resolver: Resolver, addresses: Mapping[str, str]) -> list[Output]:
+    """Resolved outputs whose condition holds; `addresses` says what is put for which address."""
     found = []
     for key, one in template.outputs.items():
         if "Condition" in one and not resolver.condition(one["Condition"]):
             continue
         export = one.get("Export")
+        value = str(resolver.resolve(one.get("Value")))
+        for theirs, ours in addresses.items():
+            value = value.replace(theirs, ours)
         found.append(
             Output(
                 key=key,
-                value=str(resolver.resolve(one.get("Value"))),
+                value=value,
                 description=str(one.get("Description", "")),
                 export=str(resolver.resolve(export["Name"])) if export else "",
             )

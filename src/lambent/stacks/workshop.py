@@ -116,6 +116,9 @@ class Workshop:
                 service, stack.account, stack.region, stack.access_key
             ),
             has_endpoint=self._clients.has_endpoint,
+            page=lambda method, path, document: self._clients.page(
+                stack.account, stack.region, stack.access_key, method, path, document
+            ),
             tags=dict(stack.tags),
         )
 

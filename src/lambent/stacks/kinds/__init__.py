@@ -33,7 +33,15 @@ class Kinds:
 
 def all_kinds() -> Kinds:
     """Imported here, since the files need `Kind` from beside this."""
-    from lambent.stacks.kinds import companions, iam, lambda_functions, lambda_parts, logs, nothing
+    from lambent.stacks.kinds import (
+        api_gateway,
+        companions,
+        iam,
+        lambda_functions,
+        lambda_parts,
+        logs,
+        nothing,
+    )
 
-    modules = (lambda_functions, lambda_parts, logs, iam, companions, nothing)
+    modules = (lambda_functions, lambda_parts, logs, iam, api_gateway, companions, nothing)
     return Kinds([kind for module in modules for kind in module.KINDS])

@@ -27,6 +27,8 @@ class World:
     """A boto3 client of a service: this server for Lambda and Logs, the configured endpoint for
     the others. Raises `ResourceError` where none is configured."""
     has_endpoint: Callable[[str], bool]
+    page: Callable[[str, str, dict[str, Any] | None], dict[str, Any]]
+    """Method, path and document of one of this server's own pages → its answer."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of the stack: every resource that can have tags gets them."""
 
