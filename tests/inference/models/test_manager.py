@@ -85,7 +85,8 @@ def test_errors_by_name(write, graph, boxes, manager, blank):
             asyncio.run(models.infer(model_id, task or Detect(), [blank()]))
 
     fails(MissingApiKey, "shapes/2")
-    fails(NotFound, "nothing")
+    fails(NotFound, "nothing/of-ours")
+    fails(InvalidModelId, "nothing")
     fails(InvalidModelId, "../shapes/1")
     fails(InvalidModelId, "/etc/passwd")
     fails(WrongFamily, "shapes/1", Classify())

@@ -10,7 +10,12 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lambent_inference.errors import InvalidModelConfiguration, MissingApiKey, NotFound
+from lambent_inference.errors import (
+    InvalidModelConfiguration,
+    InvalidModelId,
+    MissingApiKey,
+    NotFound,
+)
 from lambent_inference.models import archives
 from lambent_inference.models.aliases import PUBLIC
 from lambent_inference.models.cache import Cache
@@ -39,14 +44,17 @@ class Store:
         return self._aliases.get(checked, checked)
 
     def find(self, model_id: str, api_key: str | None = None) -> Found:
-        """The package that a name stands for; raises NotFound."""
+        """The package that a name stands for; raises NotFound, or what the original says instead."""
         name = self.name(model_id)
         for registry in self._registries:
             if found := registry.find(name, api_key or self._own_key):
                 return found
         if not (api_key or self._own_key) and platform.could_be(name):
             raise MissingApiKey
-        raise NotFound(detail=f"{name} is in none of {[one.uri for one in self._registries]}")
+        where = f"{name} is in none of {[one.uri for one in self._registries]}"
+        if "/" not in name:  # a name without a version that nobody knows is no id, to its clients
+            raise InvalidModelId(detail=where)
+        raise NotFound(detail=where)
 
     def _opened(self, settings: Settings) -> Sequence[Registry]:
         registries = [self._registry(uri, settings) for uri in settings.model_registry]

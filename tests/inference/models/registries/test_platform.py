@@ -84,7 +84,7 @@ def test_without_a_key_it_is_not_asked(api, settings):
     with pytest.raises(MissingApiKey):
         store.find("coco/3")
     with pytest.raises(NotFound):
-        store.find("coco")  # none of its ids
+        store.find("coco/three")  # none of its ids
     assert not api.asked
 
 
