@@ -18,6 +18,7 @@ from lambent.api.app import App, Page
 from lambent.api.audit_records import Auditor
 from lambent.api.auth import Authenticator
 from lambent.api.context import Services
+from lambent.api.from_functions import FunctionCalls
 from lambent.api.gateway_signature import GatewaySignature
 from lambent.api.gateways_page import PREFIX as GATEWAYS
 from lambent.api.gateways_page import GatewaysPage
@@ -138,6 +139,7 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
         access=access,
         auditor=rooms.auditor,
     )
+    rooms.dispatcher.answer_functions(FunctionCalls(app, authenticator).handle)
     stack.callback(app.close)
     tls = None
     if rooms.settings.tls_cert and rooms.settings.tls_key:

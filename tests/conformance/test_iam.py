@@ -23,6 +23,17 @@ def handler(event, context):
             ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")]
 """
 
+ASKS = """
+import boto3
+client = boto3.client("lambda")
+def handler(event, context):
+    try:
+        answer = getattr(client, event["call"])(**event.get("with", {}))
+    except client.exceptions.ClientError as error:
+        return error.response["Error"]
+    return answer["ResponseMetadata"]["HTTPStatusCode"]
+"""
+
 
 def allow(action, resource="*", effect="Allow", **more):
     return {
@@ -352,6 +363,20 @@ def test_what_a_function_may_do_its_role_says(guarded):
         assert refusal(other.list_functions)[0] == "UnrecognizedClientException"
     mixed = client(guarded, "admin", aws_session_token=token)
     assert refusal(mixed.list_functions)[0] == "UnrecognizedClientException"
+
+
+def test_a_function_calls_the_api_as_its_role(guarded):
+    """From inside its sandbox, with the credentials and the address that it finds there."""
+    guarded.function("asks", ASKS, Role=f"{ROLE}/caller", MemorySize=1769)
+    assert guarded.invoke("asks", {"call": "invoke", "with": {"FunctionName": "open"}}) == 200
+    refused = guarded.invoke("asks", {"call": "list_functions"})
+    assert refused["Code"] == "AccessDeniedException"
+    assert (
+        "assumed-role/caller/asks is not authorized to perform: lambda:ListFunctions"
+        in (refused["Message"])
+    )
+    guarded.function("lists", ASKS, Role=f"{ROLE}/other", MemorySize=1769)
+    assert guarded.invoke("lists", {"call": "list_functions"}) == 200
 
 
 def test_a_role_that_does_not_trust_lambda_is_of_no_use(guarded):

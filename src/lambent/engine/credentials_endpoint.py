@@ -44,7 +44,9 @@ class CredentialsEndpoint:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         longest_s: float = ENDLESS_S,
+        otherwise: Callable[[Exchange], None] | None = None,
     ) -> None:
+        """`otherwise` answers every other path."""
         self.token = secrets.token_urlsafe(32)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
         # Its own copy: the sandbox may be closed, with its listeners, before this is.
@@ -54,6 +56,7 @@ class CredentialsEndpoint:
         self._clock = clock
         self._spawn = spawn
         self._longest_s = longest_s
+        self._otherwise = otherwise
         self._loop = asyncio.get_running_loop()
         self._server: Server | None = None
         self._waiting = True
@@ -69,7 +72,9 @@ class CredentialsEndpoint:
 
     def _handle(self, exchange: Exchange) -> None:
         given = exchange.headers.get(b"authorization") or b""
-        if exchange.method != "GET" or exchange.path != PATH:
+        if exchange.path != PATH and self._otherwise is not None:
+            self._otherwise(exchange)
+        elif exchange.method != "GET" or exchange.path != PATH:
             exchange.respond(404, [JSON], b"{}")
         elif not hmac.compare_digest(given, self.token.encode()):
             exchange.respond(401, [JSON], b"{}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from lambent.clock import Clock
@@ -42,6 +42,7 @@ from lambent.errors import (
     ResourceNotFound,
     TooManyRequests,
 )
+from lambent.http.exchange import Exchange
 from lambent.observe.load import FunctionLoad
 from lambent.observe.metrics import Metrics
 from lambent.observe.timelines import Timelines
@@ -157,6 +158,10 @@ class Dispatcher:
         if target.tenant_isolation or tenant_id:
             tenants.pool_key(target, tenant_id)
         return target
+
+    def answer_functions(self, api: Callable[[Exchange, VersionTarget], None]) -> None:
+        """Who answers what functions ask of AWS Lambda."""
+        self._launcher.own_api = api
 
     def find(self, account: str, region: str, name: str) -> Route:
         """A function as the engine knows it; raises ResourceNotFoundException."""

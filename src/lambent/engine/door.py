@@ -20,6 +20,8 @@ from lambent.http.server import Server
 Handler = Callable[[Exchange], None]
 TooLarge = Callable[[Exchange, int], None]
 
+RUNTIME_API: Final = "/2018-06-01/"
+"""Never anybody else's, also where the runtime speaks the channel."""
 JSON: Final = (b"content-type", b"application/json")
 # A runtime may wait hours for its next invoke, and take as long as its function may to answer.
 LIMITS: Final = Limits(idle_s=86_400.0, body_s=900.0, body_rate=0, max_connections=64)
@@ -38,6 +40,8 @@ class Door:
         self._clock = clock
         self._spawn = spawn
         self._routes: dict[str, tuple[Handler, TooLarge]] = {}
+        self.otherwise: Handler | None = None
+        """For every other path."""
         self._server: Server | None = None
         self._watching = False
         self._closed = False
@@ -77,6 +81,8 @@ class Door:
         found = self._find(exchange.path)
         if self._closed:
             exchange.abort()
+        elif found is None and self.otherwise and not exchange.path.startswith(RUNTIME_API):
+            self.otherwise(exchange)
         elif found is None:
             refuse(exchange, 404, "NotFound", f"no such path: {exchange.path}")
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ from lambent.control.targets import VersionTarget
 from lambent.engine import xray
 from lambent.engine.channel import Channel
 from lambent.engine.credentials import Credentials, CredentialsSource, Unverified
+from lambent.engine.door import refuse
 from lambent.engine.extensions import Extensions, may_have, names
 from lambent.engine.file_systems import FileSystems
 from lambent.engine.log_pipe import LogPipe
@@ -24,6 +26,7 @@ from lambent.engine.runtime_api import RuntimeApi
 from lambent.engine.shared_host import SharedHosts
 from lambent.engine.shared_seat import Seat
 from lambent.errors import InvalidRuntime
+from lambent.http.exchange import Exchange
 from lambent.observe.logs import LogStore
 from lambent.runtimes import processor
 from lambent.runtimes.frames import CHANNEL_FD
@@ -55,6 +58,8 @@ class Launcher:
         self._credentials = credentials or Unverified()
         self._aws_endpoint_url = aws_endpoint_url
         self._file_systems = file_systems or FileSystems(None)
+        self.own_api: Callable[[Exchange, VersionTarget], None] | None = None
+        """What answers the AWS calls of functions to this server; set once it can."""
         self.logs = logs
         self.clock = clock
         self.new_id = new_id
@@ -108,6 +113,13 @@ class Launcher:
     def _xray_daemon(self) -> str:
         """What every runtime is told, if somebody may listen there later."""
         return xray.ADDRESS if self._own_network else ""
+
+    def call_api(self, target: VersionTarget, exchange: Exchange) -> None:
+        """A request to AWS Lambda from inside an environment of `target`."""
+        if self.own_api is None:
+            refuse(exchange, 404, "NotFound", f"no such path: {exchange.path}")
+        else:
+            self.own_api(exchange, target)
 
     async def credentials(self, target: VersionTarget) -> Credentials:
         return await self._credentials.issue(target)
@@ -231,6 +243,7 @@ class Launcher:
                 secret_access_key=credentials.secret_access_key,
                 session_token=credentials.session_token,
                 endpoint_url=self._aws_endpoint_url,
+                lambda_url="" if target.max_concurrency else _own_url(listener),
                 log_fd=LOG_FD,
                 initialization_type=initialization,
                 xray_daemon=xray_daemon or self._xray_daemon,
@@ -249,8 +262,13 @@ class Launcher:
                 credentials_url=credentials_url,
                 credentials_token=credentials_token,
                 endpoint_url=self._aws_endpoint_url,
+                lambda_url=f"http://127.0.0.1:{RUNTIME_API_PORT}",
                 log_fd=LOG_FD,
                 initialization_type="snap-start",
                 xray_daemon=self._xray_daemon,
             ),
         )
+
+
+def _own_url(listener: socket.socket | None) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}" if listener else ""

@@ -109,6 +109,7 @@ class Processes:
         if isinstance(sandbox, Seat) or self.template is not None:
             return None
         door = Door(sandbox.listeners[RUNTIME_API_PORT], self._launcher.clock, self._spawn)
+        door.otherwise = partial(self._launcher.call_api, self._target)
         extensions = self.extensions = Extensions(self._target, home, self._launcher.clock, door)
         ExtensionApi(extensions, door)
         telemetry = partial(self._telemetry, sandbox)

@@ -17,6 +17,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -136,6 +137,7 @@ class Template:
             launcher.clock,
             self._spawn,
             longest_s=OF_TEMPLATE_S,
+            otherwise=partial(launcher.call_api, target),
         )
         plan = launcher.plan_template(
             target, self._journal.stream_name, self._endpoint.url, self._endpoint.token
@@ -237,6 +239,7 @@ class Template:
             lambda: launcher.credentials(self.target),
             launcher.clock,
             self._spawn,
+            otherwise=partial(launcher.call_api, self.target),
         )
         runtime = None
         try:

@@ -47,6 +47,8 @@ class Facts:
     """Where SDKs fetch credentials, and with which token, instead of finding them here."""
     credentials_token: str = ""
     endpoint_url: str | None = None
+    lambda_url: str = ""
+    """Where this server's own API is, as the environment sees it."""
     """Where functions find AWS services, if not at AWS."""
     xray_daemon: str = ""
     """Address and port that take segments, where the function is traced."""
@@ -183,6 +185,8 @@ def _reserved(target: VersionTarget, facts: Facts, places: Places) -> dict[str, 
         variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
     if facts.endpoint_url and "AWS_ENDPOINT_URL" not in target.environment:
         variables["AWS_ENDPOINT_URL"] = facts.endpoint_url
+    if facts.lambda_url and "AWS_ENDPOINT_URL_LAMBDA" not in target.environment:
+        variables["AWS_ENDPOINT_URL_LAMBDA"] = facts.lambda_url
     return variables
 
 
