@@ -134,13 +134,15 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
             code_download=rooms.control.open_code,
         ),
         pages=rooms.pages,
-        folders={LOG_LINES: lines.handle, REQUESTS: requests.handle, IAM: iam.handle},
         authenticator=authenticator,
         access=access,
         auditor=rooms.auditor,
     )
     rooms.dispatcher.answer_functions(FunctionCalls(app, authenticator).handle)
     stack.callback(app.close)
+    app.add_folder(LOG_LINES, lines.handle)
+    app.add_folder(REQUESTS, requests.handle)
+    app.add_folder(IAM, iam.handle)
     tls = None
     if rooms.settings.tls_cert and rooms.settings.tls_key:
         tls = tls_context(rooms.settings.tls_cert, rooms.settings.tls_key)

@@ -81,7 +81,6 @@ class App:
         services: Services,
         *,
         pages: Mapping[str, Page] | None = None,
-        folders: Mapping[str, Page] | None = None,
         operations: Mapping[str, Operation] | None = None,
         authenticator: Authenticator | None = None,
         access: Access | None = None,
@@ -89,8 +88,7 @@ class App:
     ) -> None:
         """`operations` None means all that are registered, `access` None that whoever signs may.
 
-        Beside AWS's API: `pages` are whole paths, read only; `folders` are everything below a
-        path that begins with `/_` and ends with `/`, where no path of AWS's begins.
+        Beside AWS's API: `pages` are whole paths, read only.
         """
         model = load()
         self._settings = settings
@@ -100,7 +98,7 @@ class App:
         self._clock = clock
         self._services = services
         self._pages = pages or {}
-        self._folders = {"/_code/": self._download, **(folders or {})}
+        self._folders: dict[str, Page] = {"/_code/": self._download}
         self._lambda = lambda_door(model, served() if operations is None else operations)
         self._others: tuple[tuple[Callable[[Exchange], bool], Door], ...] = (
             (is_logs, logs_door()),
@@ -122,7 +120,10 @@ class App:
         )
 
     def add_folder(self, path: str, page: Page) -> None:
-        """As `folders` of the constructor, for who is made after this."""
+        """`page` answers everything below a path that begins with `/_` and ends with `/`.
+
+        No path of AWS's begins so.
+        """
         self._folders[path] = page
 
     def close(self) -> None:

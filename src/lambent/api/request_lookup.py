@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from lambent.api import callers
 from lambent.api.access import Access
 from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
+from lambent.api.log_lines import LogGroup
 from lambent.clock import new_uuid
 from lambent.errors import InvalidParameterValue, LambentError, ResourceNotFound
 from lambent.http.exchange import Exchange
@@ -29,9 +29,6 @@ from lambent.observe.traces import Traces
 
 PREFIX: Final = "/_lambent/requests/"
 JSON: Final = [(b"Content-Type", b"application/json")]
-
-LogGroup = Callable[[str, str, str], str | None]
-"""Account, region, function name → its log group, or None when there is no such function."""
 
 
 class RequestLookup:

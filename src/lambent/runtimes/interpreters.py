@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PROBE_S: Final = 20.0
+from lambent.runtimes.searching import PROBE_S, mark, newest_first
+
 _PROBE: Final = (
     "import sys,sysconfig,json;"
     "print(json.dumps([getattr(sys,'_base_executable',None) or sys.executable,"
@@ -68,8 +69,8 @@ def _candidates(minor: str, environ: Mapping[str, str]) -> Iterator[Path]:
     pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv")
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     uv = Path(environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
-    yield from _newest_first((pyenv / "versions").glob(f"{minor}.*/bin/{name}"))
-    yield from _newest_first(uv.glob(f"cpython-{minor}.*/bin/{name}"))
+    yield from newest_first(pyenv / "versions", f"{minor}.*/bin/{name}")
+    yield from newest_first(uv, f"cpython-{minor}.*/bin/{name}")
     for directory in environ.get("PATH", "").split(os.pathsep):
         # pyenv's shims ask which version the current folder wants; the real ones stand above.
         if directory and Path(directory) != pyenv / "shims":
@@ -77,25 +78,10 @@ def _candidates(minor: str, environ: Mapping[str, str]) -> Iterator[Path]:
     yield from (Path("/usr/local/bin") / name, Path("/usr/bin") / name)
 
 
-def _newest_first(paths: Iterator[Path]) -> list[Path]:
-    def version(path: Path) -> list[int]:
-        return [int(part) for part in re.findall(r"\d+", path.parent.parent.name)]
-
-    try:
-        return sorted(paths, key=version, reverse=True)
-    except OSError:  # somebody else's folder, left in the environment by su
-        return []
-
-
 def probe(path: Path) -> Interpreter | None:
     """What the interpreter at `path` says of itself; None if there is none, or it does not run."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    if not os.access(path, os.X_OK):
-        return None
-    return _ask(path, stat.st_mtime_ns, stat.st_size)
+    found = mark(path)
+    return None if found is None else _ask(path, *found)
 
 
 @functools.cache

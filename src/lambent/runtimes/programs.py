@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PROBE_S: Final = 20.0
+from lambent.runtimes.searching import PROBE_S, mark, newest_first
+
 _NODE: Final = re.compile(r"nodejs(\d+)\.x\Z")
 _RUBY: Final = re.compile(r"ruby(3\.\d+)\Z")
 _VERSION: Final = re.compile(r"(?:v|ruby )(\d+\.\d+\.\d+)")
@@ -88,13 +89,13 @@ def _nodes(major: str, environ: Mapping[str, str]) -> Iterator[Path]:
         (nodenv, f"versions/{major}.*/bin/node"),
         (asdf, f"installs/nodejs/{major}.*/bin/node"),
     ):
-        yield from _newest_first(folder, pattern)
+        yield from newest_first(folder, pattern)
     yield from _on_path(environ, "node", f"node{major}", f"node-{major}", "nodejs")
 
 
 def _rubies(environ: Mapping[str, str]) -> Iterator[Path]:
     yield from _on_path(environ, "ruby")
-    yield from _newest_first(Path("/usr/bin"), "ruby3.*")
+    yield from newest_first(Path("/usr/bin"), "ruby3.*")
 
 
 def _on_path(environ: Mapping[str, str], *names: str) -> Iterator[Path]:
@@ -103,25 +104,10 @@ def _on_path(environ: Mapping[str, str], *names: str) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names)
 
 
-def _newest_first(folder: Path, pattern: str) -> list[Path]:
-    def version(path: Path) -> list[int]:
-        return [int(part) for part in re.findall(r"\d+", str(path.relative_to(folder)))]
-
-    try:
-        return sorted(folder.glob(pattern), key=version, reverse=True)
-    except OSError:  # somebody else's folder, left in the environment by su
-        return []
-
-
 def _probe(path: Path) -> Program | None:
     """What the program at `path` says of itself; None if there is none, or it does not run."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    if not os.access(path, os.X_OK):
-        return None
-    return _ask(path, stat.st_mtime_ns, stat.st_size)
+    found = mark(path)
+    return None if found is None else _ask(path, *found)
 
 
 @functools.cache
