@@ -70,8 +70,9 @@ def test_what_is_not_there(client):
     assert page.status == 404
     assert page.headers["content-type"].startswith("text/html")
     assert "<script>" not in page.text
-    post = server.post("/nowhere", {})
-    assert (post.status, post.json()) == (405, {"detail": "Method Not Allowed"})
+    for path in ("/nowhere", "/nowhere/at/all", "/infer/object_detection/", "/infer/a/b"):
+        post = server.post(path, {})
+        assert (post.status, post.json()) == (405, {"detail": "Method Not Allowed"}), path
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,8 @@ WITHOUT: Final = (
     "/inference_pipelines/{rest:path}",
     "/infer/action_recognition",
 )
-OURS: Final = (
-    "/infer/{rest:path}",
-    "/model/{rest:path}",
-    "/static/{rest:path}",
-    "/_next/{rest:path}",
-)
-"""First segments that name no dataset."""
+OURS: Final = ("/infer/{rest}", "/model/{rest}", "/static/{rest:path}", "/_next/{rest:path}")
+"""First segments that name no dataset; what is longer is not taken for a model anyway."""
 
 
 def install(app: FastAPI, settings: Settings, present: tuple[Family, ...]) -> None:
