@@ -22,13 +22,13 @@ WEST: Final = 4
 
 
 def outline(mask: Mask) -> Points:
-    """The longest outer border, as (x, y); empty for an empty mask."""
+    """The longest outer border, as (x, y); of equals the lowest. Empty for an empty mask."""
     contours = outlines(mask)
     return max(contours, key=len) if contours else []
 
 
 def outlines(mask: Mask) -> list[Points]:
-    """The outer border of every piece (pixels that touch, corners included)."""
+    """The outer border of every piece (pixels that touch, corners included), the lowest first."""
     padded = np.pad(mask, 1)
     grid = [bytearray(row.tobytes()) for row in padded.astype(np.uint8)]
     # A border begins where a row enters the mask; what was followed already is marked with 2.
@@ -44,7 +44,7 @@ def outlines(mask: Mask) -> list[Points]:
         if outside is None or outside[y, x - 1]:
             first, *rest = _corners(_follow(grid, x, y))
             found.append([(px - 1, py - 1) for px, py in (first, *reversed(rest))])
-    return found
+    return found[::-1]  # OpenCV's order, which decides between equals
 
 
 def _outside_reached(padded: Mask) -> Mask:
