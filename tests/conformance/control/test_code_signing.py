@@ -11,6 +11,7 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -186,3 +187,62 @@ def test_the_log_says_why(server, create, live, name, config):
             lines.append(json.loads(line))
     warned = [x for x in lines if x["event"] == "code_signing.untrusted" and x["function"] == name]
     assert [(x["why"], x["level"]) for x in warned] == [("unsigned", "warning")]
+
+
+@pytest.mark.slow  # a stack of three steps
+def test_a_stack_has_a_config_and_a_function_of_it(server, aws, live, mine, until):
+    stacks = boto3.client(
+        "cloudformation",
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    stack = f"signed-{uuid.uuid4().hex[:8]}"
+
+    def template(policy, signing=True):
+        function = {
+            "FunctionName": stack,
+            "Runtime": "python3.12",
+            "Handler": "index.handler",
+            "Role": live.ROLE,
+            "Code": {"ZipFile": "def handler(event, context): return 1"},
+        }
+        config = {
+            "AllowedPublishers": {"SigningProfileVersionArns": [mine.arn]},
+            "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": policy},
+        }
+        if signing:
+            function["CodeSigningConfigArn"] = {"Ref": "Signing"}
+        return json.dumps(
+            {
+                "Resources": {
+                    "Signing": {"Type": "AWS::Lambda::CodeSigningConfig", "Properties": config},
+                    "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+                }
+            }
+        )
+
+    def status():
+        return stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+
+    stacks.create_stack(StackName=stack, TemplateBody=template("Enforce"))
+    until(lambda: status() in {"ROLLBACK_COMPLETE", "CREATE_COMPLETE"})
+    assert status() == "ROLLBACK_COMPLETE"
+    events = stacks.describe_stack_events(StackName=stack)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any("Lambda cannot deploy the function" in reason for reason in reasons)
+    stacks.delete_stack(StackName=stack)
+    stacks.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+    stacks.create_stack(StackName=stack, TemplateBody=template("Warn"))
+    until(lambda: status() == "CREATE_COMPLETE")
+    config = aws.get_function_code_signing_config(FunctionName=stack)["CodeSigningConfigArn"]
+    stacks.update_stack(StackName=stack, TemplateBody=template("Enforce", signing=False))
+    until(lambda: status() == "UPDATE_COMPLETE")
+    assert "CodeSigningConfigArn" not in aws.get_function_code_signing_config(FunctionName=stack)
+    shown = aws.get_code_signing_config(CodeSigningConfigArn=config)["CodeSigningConfig"]
+    assert shown["CodeSigningPolicies"]["UntrustedArtifactOnDeployment"] == "Enforce"
+    stacks.delete_stack(StackName=stack)
+    stacks.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    stacks.close()

@@ -39,9 +39,19 @@ def all_kinds() -> Kinds:
         iam,
         lambda_functions,
         lambda_parts,
+        lambda_signing,
         logs,
         nothing,
     )
 
-    modules = (lambda_functions, lambda_parts, logs, iam, api_gateway, companions, nothing)
+    modules = (
+        lambda_functions,
+        lambda_parts,
+        lambda_signing,
+        logs,
+        iam,
+        api_gateway,
+        companions,
+        nothing,
+    )
     return Kinds([kind for module in modules for kind in module.KINDS])

@@ -51,6 +51,7 @@ class Function:
 
     def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
         client = world.client("lambda")
+        self._sign(client, physical_id, old, new)
         if old.get("Code") != new.get("Code") or old.get("Architectures") != new.get(
             "Architectures"
         ):
@@ -70,6 +71,20 @@ class Function:
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
         delete(world.client("lambda"), "delete_function", FunctionName=physical_id)
+
+    @staticmethod
+    def _sign(client: Any, name: str, old: Properties, new: Properties) -> None:
+        """Before its code: what signs it is another question when the config is another."""
+        config = new.get("CodeSigningConfigArn")
+        if config == old.get("CodeSigningConfigArn"):
+            return
+        if config is None:
+            delete(client, "delete_function_code_signing_config", FunctionName=name)
+        else:
+            call(
+                client, "put_function_code_signing_config", FunctionName=name,
+                CodeSigningConfigArn=config,
+            )  # fmt: skip
 
     def _extras(self, client: Any, name: str, old: Properties, new: Properties) -> None:
         """What has operations of its own."""
