@@ -227,3 +227,27 @@ def test_the_public_client_through_the_url(function, picture, tmp_path):
     assert uuid == "mine"
     assert [(box["x"], box["class"]) for box in one["predictions"]] == [(64.0, "b")]
     assert (many, listed, loaded) == ([128, 128], ["shapes/1"], ["shapes/1"])
+
+
+@pytest.mark.usefixtures("forks")
+@pytest.mark.parametrize("memory_mb", [1769, 4096])
+def test_its_snapshots_are_forked_whatever_threads_preloading_used(function, memory_mb):
+    configuration = {"MemorySize": memory_mb, "SnapStart": {"ApplyOn": "PublishedVersions"}}
+    function.client.update_function_configuration(FunctionName="vision", **configuration)
+    function.active("vision")
+    version = function.client.publish_version(FunctionName="vision")["Version"]
+    qualified = {"FunctionName": "vision", "Qualifier": version}
+    waiter = function.client.get_waiter("published_version_active")
+    waiter.wait(**qualified, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+    shown = function.client.get_function_configuration(**qualified)
+    assert (shown.get("StateReason"), shown["SnapStart"]["OptimizationStatus"]) == (None, "On")
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(picture, "PNG")
+    image = {"type": "base64", "value": base64.b64encode(picture.getvalue()).decode()}
+    body = {"model_id": "shapes/1", "image": image, "api_key": "k"}
+    event = url_event("POST", "/infer/object_detection", body)
+    for _ in range(2):
+        answer = function.invoke("vision", event, Qualifier=version)
+        assert answer["statusCode"] == 200, answer
+        assert [each["class"] for each in json.loads(answer["body"])["predictions"]] == ["b"]
+    function.client.delete_function(**qualified)

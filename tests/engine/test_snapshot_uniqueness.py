@@ -115,7 +115,16 @@ def test_a_loop_made_at_import_works_in_forks_side_by_side(engine):
     engine(scenario)
 
 
-def test_mangum_answers_in_six_forks_at_once(engine):
+BUSY = """
+import time
+def handler(event, context):
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pass
+"""
+
+
+def test_mangum_answers_in_six_forks_at_once_on_a_busy_machine(engine):
     pytest.importorskip("mangum")
     source = """
 import asyncio
@@ -146,9 +155,12 @@ handler = Mangum(app, lifespan="off")
         engine.function(source, snap_start=True)
         _with_packages(engine, "mangum")
         shutil.copy(pytest.importorskip("typing_extensions").__file__, _code(engine))
+        engine.function(BUSY, "busy")
+        busy = [asyncio.create_task(engine.answer(name="busy")) for _ in range(3)]
         for _ in range(3):
             answers = await asyncio.gather(*(engine.answer(event) for _ in range(6)))
             assert {answer["body"] for answer in answers} == {"hello"}
+        await asyncio.gather(*busy)
 
     engine(scenario)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from lambent_inference.renewal import on_renewal
+from lambent_inference.renewal import on_renewal, on_snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,4 +46,11 @@ async def _on(name: str, size: int, call: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_pools[name], context.run, call)
 
 
+def rest() -> None:
+    """Wait for what runs, and end all threads; the next call starts others."""
+    while _pools:
+        _pools.popitem()[1].shutdown(wait=True)
+
+
 on_renewal(_pools.clear)
+on_snapshot(rest)

@@ -1,7 +1,8 @@
 """ONNX graphs through onnxruntime, which is imported here and on first use only.
 
 A session owns threads, and a copied process (a restored snapshot) has none of its parent's: it
-answers, but on one core. So a session that had more than one is made anew in the copy. The CUDA
+answers, but on one core. So a session that had more than one is made anew in the copy; where a
+snapshot would be refused for its threads, it is ended before. The CUDA
 provider is used where the installed onnxruntime has it and the device works; what really runs is
 asked from the session, never assumed.
 """
@@ -9,8 +10,10 @@ asked from the session, never assumed.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +22,7 @@ import numpy as np
 
 from lambent_inference.errors import BrokenPackage, ProviderMissing
 from lambent_inference.models.formats.runner import Array, Port
+from lambent_inference.renewal import on_snapshot, threads_end
 
 KINDS: Final[dict[str, type[np.generic]]] = {
     "tensor(float)": np.float32,
@@ -41,9 +45,11 @@ class OnnxRunner:
         self._threads = threads
         self._wanted = provider
         self._lock = threading.Lock()
+        self._session: Any
         self._open()
         self.inputs = tuple(_port(one) for one in self._session.get_inputs())
         self.outputs = tuple(_port(one) for one in self._session.get_outputs())
+        _runners.add(self)
 
     def _open(self) -> None:
         # Since 1.30 onnxruntime starts a thread and a database at import unless this stands before it.
@@ -70,18 +76,49 @@ class OnnxRunner:
         self._pid = os.getpid()
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
-        if self._pid != os.getpid() and self._threads != 1:
-            with self._lock:
-                if self._pid != os.getpid():
-                    _abandon(self._session)
-                    self._open()
+        if self._threads != 1 and (self._session is None or self._pid != os.getpid()):
+            self.resume()
         return list(self._session.run(None, dict(feeds)))
+
+    def rest(self) -> None:
+        """Before a snapshot: its threads end with it."""
+        if self._threads != 1:
+            self._session = None
+
+    def resume(self) -> None:
+        """A session of this process's own, if it has none."""
+        with self._lock:
+            if self._session is not None and self._pid != os.getpid():
+                _abandon(self._session)
+                self._session = None
+            if self._session is None:
+                self._open()
 
     def close(self) -> None:
         """The session's memory goes with its last reference."""
-        if self._pid != os.getpid() and self._threads != 1:
+        _runners.discard(self)
+        if self._pid != os.getpid() and self._threads != 1 and self._session is not None:
             _abandon(self._session)
-        del self._session
+        self._session = None
+
+
+_runners: weakref.WeakSet[OnnxRunner] = weakref.WeakSet()
+
+
+def _rest() -> None:
+    if threads_end():
+        for runner in list(_runners):
+            runner.rest()
+        gc.collect()  # an exception may have kept one in a cycle
+
+
+def _resume() -> None:
+    if threads_end():
+        for runner in list(_runners):
+            runner.resume()
+
+
+on_snapshot(_rest, _resume)
 
 
 def _abandon(session: Any) -> None:

@@ -37,26 +37,41 @@ def renew() -> None:
 
 def _threads():
     """Names of the threads besides this one that a fork would miss."""
-    tasks = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]  # noqa: PTH208
-    if not tasks:
+    if len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208
         return []
+    with open("/proc/self/maps", "rb") as file:  # noqa: PTH123
+        maps = file.read()
+    if b"openblas" in maps:
+        _rest_openblas(maps)
+    others = len(os.listdir("/proc/self/task")) - 1  # noqa: PTH208
     threading = sys.modules.get("threading")
     python: list = []
     if threading is not None:
         main = threading.main_thread()
         python = [t for t in threading.enumerate() if t.is_alive() and t is not main]
     names = ["Python thread %s" % thread.name for thread in python]
-    foreign = len(tasks) - len(python)
-    owner = _pool_owner() if foreign > 0 else ""
+    foreign = others - len(python)
+    owner = _pool_owner(maps) if foreign > 0 else ""
     if owner:
         names.append("%d threads of %s" % (foreign, owner))
     return names
 
 
-def _pool_owner() -> str:
+def _rest_openblas(maps) -> None:
+    """OpenBLAS ends its threads before a fork, and starts them again when they are wanted.
+
+    It is asked to do so now, so that those which are left are somebody else's.
+    """
+    import ctypes
+
+    for path in {line[line.index(b"/") :] for line in maps.splitlines() if b"openblas" in line}:
+        rest = getattr(ctypes.CDLL(os.fsdecode(path)), "blas_thread_shutdown_", None)
+        if rest is not None:  # a build may hide it
+            rest()
+
+
+def _pool_owner(maps) -> str:
     """Whose threads those are that Python does not know; empty for pools that survive a fork."""
-    with open("/proc/self/maps", "rb") as file:  # noqa: PTH123
-        maps = file.read()
     for library, name in (
         (b"libgomp", "OpenMP (libgomp)"),
         (b"libomp", "OpenMP (libomp)"),
@@ -66,7 +81,6 @@ def _pool_owner() -> str:
     ):
         if library in maps:
             return name
-    # OpenBLAS ends its threads before a fork and starts them again when they are wanted.
     return "" if b"openblas" in maps else "a native library"
 
 
