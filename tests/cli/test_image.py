@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lambent.images import manifest
+
 APP = "import sys\n\ndef handler(event, context):\n    return [WORD, event, sys.executable]\n"
 DOCKERFILE = """FROM machine
 COPY app.py ${LAMBDA_TASK_ROOT}
@@ -146,3 +148,18 @@ def test_dev_is_for_zips(place) -> None:
     ended = place.run("dev")
     assert "error[DEV_NEEDS_ZIP] pictured is a container image" in ended.stderr
     assert ended.returncode == 2
+
+
+def test_flags_stand_over_a_dockerfile(place) -> None:
+    (place.folder / "app.py").write_text("x = 1\n")
+    (place.folder / "Dockerfile").write_text(
+        'FROM scratch\nENV A=1\nCOPY app.py .\nCMD ["app.handler"]\n'
+    )
+    words = ["image", "build", ".", "-f", "Dockerfile", "-e", "B=2", "--cmd", "app.other"]
+    done(place, *words, "--no-client")
+    image = place.folder / ".lambent/image"
+    digest = manifest.layout_digest(image, "latest")
+    config = manifest.read_layout(image, digest, "x86_64").document["config"]
+    assert config == {
+        "Env": ["A=1", "B=2"], "Cmd": ["app.other"], "WorkingDir": "/var/task",
+    }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lambent.cli import ecr
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.cli.pairs import pairs
@@ -59,6 +60,7 @@ def build(options: Options, /, folder: Path, to: Path | None, tag: str, **flags:
     with out.progress() as progress:
         progress(f"reading {folder}")
         with tempfile.TemporaryDirectory(prefix="lambent-variant-") as scratch:
+            flags["registry"] = ecr.registry(options, flags["registry"])
             wanted = _recipe(folder, flags, Path(scratch))
             built = builder.build(wanted, target, tag, progress)
     for note in built.notes:
@@ -141,7 +143,7 @@ def _recipe(folder: Path, flags: dict[str, Any], scratch: Path) -> Recipe:
             )
         arguments = pairs("--build-arg", flags["arguments"])
         read = dockerfile.read(flags["docker"], folder, arguments)
-        return dockerfile.over(read, {key: item for key, item in given.items() if item})
+        return dockerfile.over(read, _said(given))
     base = flags["base"] or recipe.MACHINE
     if base.partition(":")[0] not in {recipe.MACHINE, recipe.SCRATCH}:
         base = reference.uri(base)
@@ -154,6 +156,11 @@ def _recipe(folder: Path, flags: dict[str, Any], scratch: Path) -> Recipe:
         to=flags["workdir"] or recipe.TASK_ROOT,
     )
     return Recipe(base=base, steps=steps, **given)
+
+
+def _said(given: dict[str, Any]) -> dict[str, Any]:
+    """What flags have said; an entry point of no words is one."""
+    return {key: item for key, item in given.items() if item not in (None, "", {})}
 
 
 def _variant(

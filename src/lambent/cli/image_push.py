@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lambent.cli import ecr
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.images.push import push as send
@@ -20,15 +21,10 @@ def push(options: Options, image: str, target: str, registry: str | None) -> Non
     Names of the form <account>.dkr.ecr.<region>.amazonaws.com/NAME go to the registry that the
     setting image_registry names, unless --aws is given.
     """
-    from lambent import settings
-    from lambent.cli import project
-
     out = Output(options)
-    if registry is None and not options.aws:
-        registry = settings.load(project=project.settings_file()).image_registry
     with out.progress() as progress:
         progress(f"sending {image}")
-        sent = send(image, target, registry=registry)
+        sent = send(image, target, registry=ecr.registry(options, registry))
     found = {"image": sent.uri, "sent_to": sent.sent_to, "digest": f"sha256:{sent.digest}"}
     lines = [("image", sent.uri), ("digest", f"sha256:{sent.digest}")]
     if sent.sent_to != sent.uri:

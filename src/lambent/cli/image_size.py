@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from lambent.cli import ecr
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.images import sizes
@@ -24,7 +25,8 @@ def size(
     out = Output(options)
     with out.progress() as progress:
         progress(f"reading {image}")
-        found = sizes.measure(image, architecture or "", registry=registry, most=most)
+        stands_for_ecr = ecr.registry(options, registry)
+        found = sizes.measure(image, architecture or "", registry=stands_for_ecr, most=most)
     facts = {
         "digest": f"sha256:{found.digest}",
         "unpacked_bytes": found.unpacked,

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from lambent.cli import ecr
 from lambent.cli.pairs import pairs
 from lambent.delivery import model_function, model_source, package, template
 from lambent.delivery.aws import Aws
@@ -124,11 +125,7 @@ def shipped(
         built = package.build(recipe(aws, plan, fresh=fresh, bucket=bucket), progress)
         # AWS knows no signatures but AWS Signer's.
         return built if aws.is_aws else signed(built, plan.extras.sign)
-    from lambent import settings
-    from lambent.cli import project
-
-    registry = settings.load(project=project.settings_file()).image_registry
-    return code.prepared(aws, plan, registry=registry, send=send, progress=progress)
+    return code.prepared(aws, plan, registry=ecr.registry(None), send=send, progress=progress)
 
 
 def signed(built: package.Package, profile: str | None) -> package.Package:

@@ -65,7 +65,9 @@ class _Counted:
         self._to.flush()
 
 
-def write(files: Iterable[File], folder: str, to: Path, *, time_s: int = 0) -> Written:
+def write(
+    files: Iterable[File], folder: str, to: Path, *, time_s: int = 0, level: int = GZIP_LEVEL
+) -> Written:
     """A gzipped tar of `files` below `folder` of the image. Later files win over earlier ones."""
     top = folder.strip("/")
     by_name = {f"{top}/{file.name}" if top else file.name: file for file in files}
@@ -73,7 +75,7 @@ def write(files: Iterable[File], folder: str, to: Path, *, time_s: int = 0) -> W
     unpacked = 0
     with to.open("wb") as raw:
         outer = _Counted(raw)
-        with gzip.GzipFile("", "wb", GZIP_LEVEL, outer, mtime=0) as zipped:
+        with gzip.GzipFile("", "wb", level, outer, mtime=0) as zipped:
             inner = _Counted(zipped)  # type: ignore[arg-type]  # the same
             with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]  # the same
                 for name in sorted({*by_name, *folders}):
