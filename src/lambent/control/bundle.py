@@ -111,6 +111,8 @@ def routed_versions(alias: Alias) -> set[str]:
 def packages(version: Version) -> Iterator[str]:
     """Digests of the code (package or image) and the layers of one version."""
     yield version.code.sha256
+    if version.served_code is not None:
+        yield version.served_code.sha256
     for use in version.configuration.layers:
         yield use.sha256
 

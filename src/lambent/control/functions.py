@@ -391,9 +391,17 @@ class Functions:
             revision_id=self._new_id(),
             generation=self._new_id(),
             modified_ms=self._clock.time_ms(),
+            served_code=_served(bundle.latest),
             **changes,
         )
         return bundle.with_version(latest), answers.configuration(bundle.function, latest, None)
+
+
+def _served(latest: Version) -> Code | None:
+    """What serves until an update is ready, and on if it fails: an image is fetched after the answer."""
+    if not latest.code.image_uri or latest.state != "Active":
+        return None
+    return latest.served_code if latest.update_status == "Failed" else latest.code
 
 
 def _check_code_kind(request: UpdateFunctionCode, *, image: bool) -> None:

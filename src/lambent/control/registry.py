@@ -259,7 +259,7 @@ class Registry:
                 version
                 for _, bundle in self.everything()
                 for version in bundle.versions.values()
-                if version.code.sha256 == sha256
+                if sha256 in packages(version)
             ]
             if any(version.state != "Inactive" for version in users):
                 return False
@@ -421,16 +421,21 @@ class Registry:
 
     async def _missing(self, version: Version) -> str | None:
         """Which kind of package is not there; those that need it are unpacked again."""
+        if version.code.image_uri:
+            return None if self._has_image(version) else "code"
         for sha256 in packages(version):
-            if version.code.image_uri == "" or sha256 != version.code.sha256:
-                present = await self._artifacts.ensure(sha256)
-            else:  # one that is in transition will be fetched; without a store nobody runs it
-                present = self._images is None or state.in_transition(version)
-                present = present or version.state == "Inactive"
-                present = present or self._artifacts.tree(sha256).is_dir()
-            if not present:
+            if not await self._artifacts.ensure(sha256):
                 return "code" if sha256 == version.code.sha256 else "layer"
         return None
+
+    def _has_image(self, version: Version) -> bool:
+        # One in transition will be fetched, an Inactive one when it is called.
+        if self._images is None or state.in_transition(version) or version.state == "Inactive":
+            return True
+        serves = version.code
+        if version.update_status == "Failed" and version.served_code is not None:
+            serves = version.served_code
+        return self._artifacts.tree(serves.sha256).is_dir()
 
 
 def _apply_all(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast, get_args
 
+import msgspec
+
 from lambent import own_tags
 from lambent.control import capacity_config, policies
 from lambent.control.answers import log_group, shown_state
@@ -40,6 +42,9 @@ def targets(
         )
         if unfinished and name in served:
             made[name] = served[name]
+        elif unfinished and version.served_code is not None:  # since a restart
+            old = msgspec.structs.replace(version, code=version.served_code)
+            made[name] = version_target(bundle, old, tree, snapshots)
         else:
             made[name] = version_target(bundle, version, tree, snapshots)
     return FunctionTargets(

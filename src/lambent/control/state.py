@@ -135,7 +135,8 @@ def updating(version: Version, arn: str) -> Version:
 def ready(version: Version, arn: str, revision_id: str) -> Version:
     """The version once its creation or update is complete."""
     life = advance(version, Event.READY, arn)
-    return msgspec.structs.replace(_with_life(version, life), revision_id=revision_id)
+    fit = _with_life(version, life)
+    return msgspec.structs.replace(fit, revision_id=revision_id, served_code=None)
 
 
 def failed(

@@ -142,6 +142,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """None while the function is being created: AWS shows none then."""
     update_reason: str | None = None
     update_reason_code: str | None = None
+    served_code: Code | None = None
+    """Of a container image whose update is under way, or has failed: what serves meanwhile."""
     published_description: str | None = None
     """PublishVersion's own description; None means the configuration's."""
 

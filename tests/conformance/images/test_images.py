@@ -153,3 +153,32 @@ def test_pushed_created_by_tag_moved_updated(
     server.active(f"{name}-built")
     said = server.invoke(f"{name}-built")
     assert (said["word"], said["own"]) == ("three", "yes")
+
+
+@pytest.mark.root
+@pytest.mark.slow  # two servers
+def test_a_failed_update_leaves_the_old_image_serving_also_after_a_restart(
+    start_server, layout, name, create, served
+):
+    server = start_server()
+    create(server, name, layout.image("v1", app("one"), **served))
+    server.active(name)
+    broken = layout.image("v2", {"../outside": "x"}, **served)
+    server.client.update_function_code(FunctionName=name, ImageUri=broken)
+    shown = {"LastUpdateStatus": "InProgress"}
+    for _ in range(600):
+        if shown["LastUpdateStatus"] != "InProgress":
+            break
+        time.sleep(0.05)
+        shown = server.client.get_function_configuration(FunctionName=name)
+    assert (shown["State"], shown["LastUpdateStatus"]) == ("Active", "Failed")
+    assert shown["LastUpdateStatusReasonCode"] == "InvalidImage"
+    assert server.invoke(name)["word"] == "one"
+    server.stop()
+    server = start_server()
+    assert server.invoke(name)["word"] == "one"
+    server.client.update_function_code(
+        FunctionName=name, ImageUri=layout.image("v3", app("three"), **served)
+    )
+    server.active(name)
+    assert server.invoke(name)["word"] == "three"
