@@ -98,7 +98,7 @@ async def until(condition, seconds=40):
     return found
 
 
-def run(engine, tmp_path, **asked):
+def run(engine, tmp_path, *, snap_start=False, **asked):
     """All events that a subscriber got around one invoke, and the log."""
     folder = tmp_path / "layer"
     (folder / "extensions").mkdir(parents=True)
@@ -109,7 +109,7 @@ def run(engine, tmp_path, **asked):
     got = []
 
     async def scenario(e):
-        e.function(TALK, layer_paths=(folder,))
+        e.function(TALK, layer_paths=(folder,), snap_start=snap_start)
         await e.answer(request_id="11111111-1111-1111-1111-111111111111")
 
         async def reported():
@@ -168,6 +168,22 @@ def test_the_telemetry_api(engine, tmp_path, protocol, schema):
     assert by_type["platform.initStart"]["instanceMaxMemory"] == 256 << 20
     assert "[$LATEST]" in by_type["platform.initStart"]["instanceId"]
     assert by_type["platform.report"]["metrics"]["billedDurationMs"] > 0
+
+
+def test_a_restore_is_told_too(engine, tmp_path):
+    """Of a version with SnapStart that is started, for its external extension."""
+    asked = {"protocol": "TCP", "schema": "2022-12-13", "path": "/2022-07-01/telemetry"}
+    got = run(engine, tmp_path, snap_start=True, **asked)
+    types = [event["type"].removeprefix("platform.") for event in got]
+    types.remove("telemetrySubscription")  # whenever it came
+    restore = ["restoreStart", "extension", "restoreRuntimeDone", "restoreReport", "start"]
+    at = types.index("initReport")
+    assert types[at + 1 : at + 6] == restore
+    by_type = {event["type"]: event["record"] for event in got}
+    assert by_type["platform.initStart"]["initializationType"] == "snap-start"
+    assert by_type["platform.restoreRuntimeDone"]["status"] == "success"
+    assert by_type["platform.restoreReport"]["metrics"]["durationMs"] >= 0
+    assert by_type["platform.report"]["metrics"]["restoreDurationMs"] >= 0
 
 
 @pytest.mark.parametrize(

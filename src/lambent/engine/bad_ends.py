@@ -142,7 +142,7 @@ class BadEnds:
             )
         else:
             error = SnapStartFailure(f"The afterRestore() runtime hook failed: {said.error_type}")
-        environment.journal.restore_failed(environment.beginning.since_started_ms, said)
+        environment.journal.restore_done(environment.beginning.since_started_ms, said)
         self.never_started(error)
 
     def _as_said(self, fault: Fault) -> Fault:

@@ -131,17 +131,18 @@ class Journal:
     def restore_started(self) -> None:
         now = self._clock.time_ms()
         self._append(now, self._lines.restore_start(now))
+        if self.telemetry is not None:
+            self._tell("platform.restoreStart", self._platform().restore_start(now))
 
-    def restore_done(self, restore_ms: float) -> None:
+    def restore_done(self, restore_ms: float, fault: Fault | None = None) -> None:
         now = self._clock.time_ms()
-        for line in self._lines.restore_done(now, restore_ms):
+        status: Status = "success" if fault is None else fault.status
+        error = fault.error_type if fault else ""
+        for line in self._lines.restore_done(now, restore_ms, status, error):
             self._append(now, line)
-
-    def restore_failed(self, restore_ms: float, fault: Fault) -> None:
-        now = self._clock.time_ms()
-        lines = self._lines.restore_done(now, restore_ms, fault.status, fault.error_type)
-        for line in lines:
-            self._append(now, line)
+        if self.telemetry is not None:
+            told = self._platform().restore_done(now, restore_ms, status, error)
+            self._tell("platform.restoreReport", *told)
 
     def started(self, call: Call, now_ms: int) -> None:
         self._tail = call.tail
