@@ -6,8 +6,10 @@ import json
 import zipfile
 
 import boto3
+import pytest
 
 
+@pytest.mark.slow  # eight runs of the command line
 def test_sign_and_show(place):
     file = place.folder / "code.zip"
     with zipfile.ZipFile(file, "w") as package:
@@ -33,6 +35,7 @@ def test_sign_and_show(place):
     assert (changed.returncode, json.loads(changed.stdout)["signature"]) == (1, "broken")
 
 
+@pytest.mark.slow  # six runs of the command line
 def test_a_deploy_signs_and_stays_the_same(served):
     """With Enforce only signed code goes in, and the same code is the same package."""
     profile = json.loads(served.run("sign", "profile", "release", "--json").stdout)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 CALLS = """
 import boto3, json
 from botocore.config import Config
@@ -50,6 +52,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow  # boto3 in a sandbox
 def test_a_function_invokes_another(server, name):
     server.function(name, CALLS, MemorySize=1769)
     other = server.function(
@@ -65,6 +68,7 @@ def test_a_function_invokes_another(server, name):
         server.client.delete_function(FunctionName=other)
 
 
+@pytest.mark.slow  # boto3 in a sandbox
 def test_where_nobody_is_verified_functions_may_only_invoke(server, name):
     server.function(name, CALLS, MemorySize=1769)
     for call in ("list_functions", "get_account_settings"):
@@ -81,12 +85,14 @@ def test_none_of_the_servers_own_pages_are_there(server, name):
     assert server.invoke(name) == [403, 403, 403, 404]
 
 
+@pytest.mark.slow  # sixteen environments
 def test_a_loop_ends_after_sixteen_runs(server, name):
     server.function(name, LOOPS)
     ended = server.invoke(name, {"runs": 0})
     assert ended == {"runs": 16, "status": 400, "code": "RecursiveInvocationException"}
 
 
+@pytest.mark.slow  # boto3 in a sandbox, and a snapshot
 def test_a_restored_function_invokes_too(server, name, forks):
     server.function(name, CALLS, MemorySize=1769, SnapStart={"ApplyOn": "PublishedVersions"})
     version = server.client.publish_version(FunctionName=name)["Version"]
