@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.cases import CASES, Result
+from benchmarks.compile_cases import COMPILE_CASES
 from benchmarks.image_cases import IMAGE_CASES
 from benchmarks.inference_cases import INFERENCE_CASES
 from benchmarks.layer_cases import LAYER_CASES
@@ -31,6 +32,7 @@ ALL = (
     | RUNTIME_CASES
     | INFERENCE_CASES
     | MODEL_CASES
+    | COMPILE_CASES
     | SNAPSHOT_CASES
     | LAYER_CASES
     | IMAGE_CASES

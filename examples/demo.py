@@ -1,7 +1,7 @@
 """`make demo`: from nothing to a served model, and out again, in under three minutes.
 
 Starts a server of its own in a temporary folder, trains and deploys the churn model, calls it with
-boto3, the AWS CLI and curl, retrains it and gives a tenth of an alias's calls to the second version,
+boto3, the AWS CLI and curl, puts it beside itself as a compiled graph, retrains it and gives a tenth of an alias's calls to the second version,
 then sends every held-out row of real data through the diagnosis model. It ends by itself, cleans up
 after itself, and exits 0 only if every step held.
 """
@@ -73,6 +73,7 @@ class Demo:
         self.start()
         self.train_and_deploy("churn", "7")
         self.invoke_three_ways()
+        self.compile()
         self.canary()
         self.diagnose()
         self.stop()
@@ -177,6 +178,33 @@ class Demo:
         check(wrong["statusCode"] == 400 and "monthly_charges" in wrong["body"], f"answer {wrong}")
         self.say(f"wrong    {json.dumps(wrong)}")
 
+    def compile(self) -> None:
+        """The model as a graph, in a function without a handler, beside the native one."""
+        self.step("lambent model compile, and deploy --model")
+        folder, rows = self.folder / "churn", self.folder / "rows.csv"
+        scratch = self.folder / "again"
+        training.run(
+            folder, "train.py", self.runtime, ["--out", str(scratch), "--sample", str(rows)]
+        )
+        out = str(self.folder / "churn-compiled")
+        words = ["model.joblib", "--sample", str(rows), "--id", "churn-compiled", "--out", out]
+        made = self.lambent("model", "compile", *words, "--no-measure", cwd=folder)
+        check(made["form"] == "onnx", f"not converted: {made['reason']}")
+        gate = made["gate"]
+        tried = sum(one["rows"] for one in gate["groups"])
+        self.say(f"gate     {tried} rows, largest difference {gate['largest_difference']:.1e}")
+        (live,) = self.lambent("deploy", "--runtime", self.runtime, "--model", out)["functions"]
+        self.say(f"package  zip {live['package']['zipped'] / 1e6:.1f} MB; {live['url']}")
+        event = json.loads((folder / "event.json").read_text())
+        native, _, line = self.call("churn", event)
+        self.say(f"native   {json.dumps(native)}  {took(line)}")
+        compiled, _, line = self.call("churn-compiled", {"features": event})
+        self.say(f"compiled {json.dumps(compiled)}  {took(line)}")
+        check(
+            abs(native["probability"] - compiled["probabilities"]["1"]) < 1e-3,
+            "the compiled model answers otherwise",
+        )
+
     def canary(self) -> None:
         old = model_version(self.folder / "churn")
         live = self.train_and_deploy("churn", "8", "--canary", "10")
@@ -273,6 +301,13 @@ def last_report(tail: str) -> str:
     lines = [line for line in tail.splitlines() if line.startswith("REPORT")]
     check(bool(lines), f"no REPORT line in {tail!r}")
     return lines[-1].rstrip()
+
+
+def took(line: str) -> str:
+    """What a REPORT line says of time, in short."""
+    found = report.parse(line)
+    check(found is not None, f"not a REPORT line: {line!r}")
+    return found.line().partition("  Billed")[0]
 
 
 def model_version(folder: Path) -> str:

@@ -32,8 +32,6 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 FEATURES = (
     "tenure_months",
@@ -90,8 +88,8 @@ def train(table: np.ndarray, churned: np.ndarray, seed: int) -> tuple[object, di
     fit_x, test_x, fit_y, test_y = train_test_split(
         table, churned, test_size=0.25, random_state=seed, stratify=churned
     )
-    model = make_pipeline(StandardScaler(), GradientBoostingClassifier(random_state=seed))
-    model.fit(fit_x, fit_y)
+    # Trees need no scaler, and without one `lambent model compile` makes the same model of it.
+    model = GradientBoostingClassifier(random_state=seed).fit(fit_x, fit_y)
     metrics = {
         "rows": len(table),
         "accuracy": round(float(accuracy_score(test_y, model.predict(test_x))), 4),
@@ -108,17 +106,21 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent, help="folder to write to"
     )
+    parser.add_argument("--sample", type=Path, help="write rows for `lambent model compile`, too")
     args = parser.parse_args()
 
     table, churned = read_csv(args.csv) if args.csv else customers(args.rows, args.seed)
     model, metrics = train(table, churned, args.seed)
+    if args.sample:
+        header = ",".join(FEATURES)
+        np.savetxt(args.sample, table[:500], "%g", delimiter=",", header=header, comments="")
 
     args.out.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, args.out / "model.joblib", compress=3)
     digest = hashlib.sha256((args.out / "model.joblib").read_bytes()).hexdigest()
     schema = {
         "model_version": digest[:12],
-        "estimator": "StandardScaler + GradientBoostingClassifier",
+        "estimator": "GradientBoostingClassifier",
         "features": list(FEATURES),
         "metrics": metrics,
         "seed": args.seed,

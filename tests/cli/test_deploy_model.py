@@ -12,6 +12,11 @@ import pytest
 from scripts import compiled_pipelines as pipelines
 from tests.delivery.graphs import graphs
 
+from lambent.cli import report
+from lambent.cli.init import newest_runtime
+from lambent.delivery.aws import Aws
+from lambent.delivery.compiling import sandboxed
+
 
 @pytest.mark.slow  # installs onnxruntime for the function
 @pytest.mark.timeout(300)
@@ -45,6 +50,14 @@ def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path) -> Non
     )
     with urllib.request.urlopen(request, timeout=60) as response:
         assert json.load(response)["predictions"][0]["prediction"] == said["prediction"]
+
+    aws = Aws(f"http://127.0.0.1:{served.port}")
+    bench = sandboxed.Bench(aws, newest_runtime(), 50 << 20, report.parse)
+    cost = sandboxed.measure(bench, tmp_path / "churn-1")
+    assert cost["cold_start_ms"] > cost["call_ms"] > 0
+    assert cost["bytes"] == (tmp_path / "churn-1/model.onnx").stat().st_size
+    assert cost["dollars_per_million"] > 0.2  # a million requests alone cost that
+    assert "compile-" not in served.run("fn", "ls", "--json").stdout
 
     registry = f"file://{tmp_path}/registry"
     assert (

@@ -151,6 +151,26 @@ def test_too_large_to_send_directly_needs_a_bucket(project: Path) -> None:
     assert build(Recipe(project, HERE)).direct
 
 
+@pytest.mark.parametrize("bucket_at_hand", [False, True])
+def test_bytecode_gives_way_to_250_mb_unzipped(
+    project: Path,
+    make_wheel: MakeWheel,
+    require: Require,
+    monkeypatch: pytest.MonkeyPatch,
+    bucket_at_hand: bool,
+) -> None:
+    source = "".join(f"def function_{i}(argument): return argument + {i}\n" for i in range(400))
+    make_wheel("pack", {"pack/__init__.py": source})
+    require("pack")
+    whole = build(Recipe(project, HERE, bucket_at_hand=bucket_at_hand))
+    assert whole.bytecode == "all"
+    monkeypatch.setattr(package, "UNZIPPED_LIMIT", whole.unzipped - 1)
+    built = build(Recipe(project, HERE, bucket_at_hand=bucket_at_hand))
+    assert built.bytecode == "own"
+    assert built.unzipped < whole.unzipped
+    assert any("250 MB unzipped" in note for note in built.notes)
+
+
 def test_dependencies_lose_their_bytecode_when_that_makes_it_fit(
     project: Path, make_wheel: MakeWheel, require: Require
 ) -> None:

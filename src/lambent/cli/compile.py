@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lambent.cli.options import Options, Verb
 from lambent.cli.output import Output
 from lambent.delivery.problem import USAGE, Problem
+
+if TYPE_CHECKING:
+    from lambent.delivery.compiling.sandboxed import Bench
 
 GRAPH = ".onnx"
 TRAINED_ONLY = ("allow_joblib", "no_measure")
@@ -107,12 +110,31 @@ def _trained(options: Options, model: Path, flags: dict[str, Any]) -> dict[str, 
         flags["licence"],
         flags["allow_joblib"],
         measured=not flags["no_measure"],
+        bench=None if flags["no_measure"] else _bench(options),
     )
     with printer.progress() as progress:
         report = steps.compile_model(order, progress)
         progress.clear()
     printer.result(report, _lines(report))
     return report
+
+
+def _bench(options: Options) -> Bench | None:
+    """A server of one's own that is there to measure on; nobody is billed for a comparison."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from lambent.cli import plans, report
+    from lambent.cli.init import newest_runtime
+    from lambent.delivery.compiling.sandboxed import Bench
+
+    aws = options.target()
+    if aws.is_aws:
+        return None
+    try:
+        limit = plans.direct_limit(aws)
+    except (BotoCoreError, ClientError):
+        return None
+    return Bench(aws, newest_runtime(), limit, report.parse)
 
 
 def _graph(options: Options, model: Path, flags: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +201,10 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     for label in ("before", "after"):
         if found := report.get(label):
             text = f"{found['bytes'] / 1e6:.2f} MB, first answer {found['cold_start_ms']:.0f} ms, "
+            if "call_ms" in found:
+                text += f"a call {found['call_ms']:.1f} ms, "
             text += f"a row {found['row_us']:.0f} µs, ${found['dollars_per_million']:.2f} a million"
             lines.append((label, text))
+    if "measured_in" in report:
+        lines.append(("measured", f"as {report['measured_in']}"))
     return lines

@@ -23,6 +23,7 @@ ZIPPED_LIMIT = 52_428_800
 """Direct upload; AWS answers 413 from this size on."""
 UNZIPPED_LIMIT = 262_144_000
 
+_LEFT_OUT = "the dependencies' bytecode is left out to stay under "
 _BYTECODE_TO_SOURCE = 1.6  # deflated bytecode over deflated source, seen in scikit-learn and SciPy
 _TABLES = 110  # what a zip's headers add per file, with its name twice
 
@@ -156,7 +157,7 @@ def installed(
     notes: list[str],
     progress: Progress,
 ) -> tuple[list[archive.Entry], bool]:
-    """The dependencies as entries, and whether they carry bytecode."""
+    """The dependencies as entries, and whether they carry bytecode: where that fits both limits."""
     wanted = dependencies.requirements(recipe.folder, recipe.allow_source)
     if wanted is None or not recipe.dependencies:
         return [], compiled
@@ -166,26 +167,33 @@ def installed(
         )
         return [], False
     store = dependencies.Store()
-    say = f"installing {wanted.path.name} for Python {platform.python}"
     plain_known = store.has(wanted, platform, compiled=False) and not recipe.fresh
+    say = f"installing {wanted.path.name} for Python {platform.python}"
     if compiled and recipe.bucket_at_hand:
         progress(say)
-        return store.entries(wanted, platform, compiled=True, fresh=recipe.fresh), True
+        full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
+        roomy = _unzipped(own + full) < UNZIPPED_LIMIT
+        notes += [] if roomy else [_LEFT_OUT + "250 MB unzipped"]
+        return full if roomy else store.entries(wanted, platform, compiled=False), roomy
     progress("reading installed packages" if plain_known else say)
     plain = store.entries(wanted, platform, compiled=False, fresh=recipe.fresh)
     if not compiled or _zipped(own + plain) >= recipe.direct_limit:
         return plain, False
     sources = sum(len(entry.data) for entry in plain if entry.name.endswith(".py"))
+    limit = f"{recipe.direct_limit >> 20} MB; --bucket NAME (S3) keeps it"
     if _zipped(own + plain) + sources * _BYTECODE_TO_SOURCE < recipe.direct_limit:
         progress("compiling bytecode")
         full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
-        if _zipped(own + full) < recipe.direct_limit:
+        roomy = _unzipped(own + full) < UNZIPPED_LIMIT
+        if roomy and _zipped(own + full) < recipe.direct_limit:
             return full, True
-    notes.append(
-        "the dependencies' bytecode is left out to stay under "
-        f"{recipe.direct_limit >> 20} MB; --bucket NAME (S3) keeps it"
-    )
+        limit = limit if roomy else "250 MB unzipped"
+    notes.append(_LEFT_OUT + limit)
     return plain, False
+
+
+def _unzipped(entries: list[archive.Entry]) -> int:
+    return sum(entry.raw_size for entry in entries)
 
 
 def _zipped(entries: list[archive.Entry]) -> int:

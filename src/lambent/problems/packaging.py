@@ -271,6 +271,12 @@ ENTRIES: Final = (
         "`--allow-joblib`, if you trust the file; the message says what stood against ONNX.",
     ),
     Entry(
+        "MEASURE_FAILED",
+        "A model that was to be measured as a function did not answer.",
+        "`why` is what the function said; the report then has the times of bare processes.",
+        "`lambent deploy --model PACKAGE` and `lambent invoke` show more.",
+    ),
+    Entry(
         "VARIANT_UNKNOWN",
         "The inference server has no variant of that name.",
         "A typing error.",

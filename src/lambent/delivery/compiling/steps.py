@@ -11,7 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lambent.delivery.compiling import convert, gate, measure, packaging, refusals, sample
+from lambent.delivery.compiling import (
+    convert,
+    gate,
+    measure,
+    packaging,
+    refusals,
+    sample,
+    sandboxed,
+)
 from lambent.delivery.problem import Problem
 
 Progress = Callable[[str], None]
@@ -29,6 +37,8 @@ class Order:
     licence: str | None = None
     allow_joblib: bool = False
     measured: bool = True
+    bench: sandboxed.Bench | None = None
+    """A server to measure on; without one a bare process on this machine is what is timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +137,58 @@ def _fill(
         "versions": _versions(),
     }
     if order.measured:
-        progress("measuring both in fresh processes")
-        report["before"] = measure.measure(order.model, rows)
-        report["after"] = measure.measure(folder / file, rows)
-        report["measured_in"] = "a fresh process on this machine, one row at a time, 512 MB priced"
+        report |= _measured(folder, file, order, model, rows, progress)
     (folder / packaging.REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    _describe(folder, file, order, model, rows)
+    return {**report, "folder": str(order.into)}
+
+
+def _describe(folder: Path, file: str, order: Order, model: Any, rows: sample.Sample) -> None:
     facts = {"id": order.id, "version": order.version}
     if order.licence:
         facts["licence"] = order.licence
     features, classes = packaging.features_of(rows), packaging.classes_of(model)
     packaging.write_manifest(folder, file, facts, features, classes)
-    return {**report, "folder": str(order.into)}
+
+
+def _measured(
+    folder: Path, file: str, order: Order, model: Any, rows: sample.Sample, progress: Progress
+) -> dict[str, Any]:
+    """Both forms as functions where there is a server, else in processes; the report says which."""
+    why = "no server is running here"
+    if order.bench is not None:
+        progress("measuring both as functions")
+        try:
+            return _as_functions(order.bench, folder, file, order, model, rows)
+        except Problem as problem:
+            why = f"{problem.code}: {problem.message}"
+    progress("measuring both in fresh processes")
+    return {
+        "before": measure.measure(order.model, rows),
+        "after": measure.measure(folder / file, rows),
+        "measured_in": "fresh processes, without a sandbox's limits, priced at 512 MB",
+        "not_as_functions": why,
+    }
+
+
+def _as_functions(
+    bench: sandboxed.Bench,
+    folder: Path,
+    file: str,
+    order: Order,
+    model: Any,
+    rows: sample.Sample,
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="lambent-native-") as scratch:
+        native = Path(scratch)
+        kept = packaging.write_native(model, native, "", allow_joblib=True)
+        packaging.write_warm_up(native, rows)
+        _describe(native, kept, order, model, rows)
+        before = sandboxed.measure(bench, native)
+    _describe(folder, file, order, model, rows)
+    after = sandboxed.measure(bench, folder) if file.endswith(".onnx") else before
+    place = f"functions of {after['memory_mb']} MB on {bench.runtime}, in their sandbox"
+    return {"before": before, "after": after, "measured_in": place}
 
 
 def _versions() -> dict[str, str]:
