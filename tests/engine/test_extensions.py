@@ -216,7 +216,7 @@ def test_one_that_fails_in_init_fails_the_invoke(engine, layer, source, kind):
     ids=["never registers", "never asks for its next event"],
 )
 def test_one_that_does_not_get_ready_uses_up_the_time_of_init(engine, layer, monkeypatch, source):
-    monkeypatch.setattr("lambent.engine.beginning.INIT_LIMIT_S", 1.0)
+    monkeypatch.setattr("lambent.engine.beginning.INIT_LIMIT_S", 0.5)
 
     async def scenario(e):
         e.function(ECHO, timeout_s=1, **layer(idle=source))
