@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from lambent.errors import AwsError
+
 ECHO = "def handler(event, context):\n    print('handling')\n    return event\n"
 
 CLIENT = """#!/var/lang/bin/python3
@@ -327,5 +329,84 @@ def test_a_wrapper_script_starts_the_runtime(engine, layer):
             "import os\ndef handler(event, context):\n    return os.environ['WRAPPED']\n", **made
         )
         assert await e.answer() == "/opt/wrap"
+
+    engine(scenario)
+
+
+FORKED = (
+    CLIENT
+    + """
+status, headers, answer = register(["INVOKE", "SHUTDOWN"])
+own_id = headers["Lambda-Extension-Identifier"]
+def creds():
+    url = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    import urllib.request
+    asked = urllib.request.Request(url, headers={"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
+    return sorted(json.load(urllib.request.urlopen(asked)))
+say("up", os.getpid(), os.getsid(0) == os.getpid(), os.getcwd(), sorted(os.listdir("/proc/self/fd")), creds())
+with open("/tmp/by-extension", "w") as file:
+    file.write("x")
+while True:
+    event = next_event(own_id)[2]
+    say(event["eventType"], event.get("requestId"))
+    if event["eventType"] == "SHUTDOWN":
+        sys.exit(0)
+"""
+)
+MADE_ONCE = """
+import os, time
+made = time.time_ns()
+def handler(event, context):
+    if event.get("exit"):
+        os._exit(1)
+    return {"made": made, "shared": os.path.exists("/tmp/by-extension"),
+            "others": sorted(p for p in os.listdir("/proc") if p.isdigit())}
+"""
+
+
+@pytest.mark.slow  # a template, and three Shutdown phases
+def test_extensions_of_a_fork_are_its_own_and_start_after_it(engine, layer, forks):
+    async def scenario(e):
+        e.function(MADE_ONCE, snap_start=True, **layer(forked=FORKED))
+        first = await e.answer(request_id="11111111-1111-1111-1111-111111111111")
+        assert first["shared"] is True  # the same /tmp, and it was there before the runtime
+        (environment,) = [one for one in e.dispatcher.environments() if not one.fresh]
+        assert environment.template is not None
+        log = await e.log()
+        assert any(line.startswith("RESTORE_REPORT") for line in log)
+        assert "EXTENSION\tName: forked\tState: Ready\tEvents: [INVOKE,SHUTDOWN]" in log
+        up = next(line for line in said(log, "forked") if line.startswith("up "))
+        assert " True / ['0', '1', '2', '3'] ['AccessKeyId'" in up, up  # 3 is the listing itself
+
+        async def heard():
+            return "INVOKE 11111111-1111-1111-1111-111111111111" in said(await e.log(), "forked")
+
+        assert await until(heard)
+        # Two calls at once are two environments of one template, each with an extension.
+        answers = await asyncio.gather(*(e.answer() for _ in range(2)))
+        assert {one["made"] for one in answers} == {first["made"]}
+        # A runtime that ends takes its extension along, and the next call has both again.
+        await e.error({"exit": 1})
+        assert (await e.answer())["made"] == first["made"]
+        e.dispatcher.function_deleted("123456789012", "us-east-1", "f")
+
+        async def told():
+            return [text for text in said(await e.log(), "forked") if "SHUTDOWN" in text]
+
+        assert await until(told)
+
+    engine(scenario)
+
+
+@pytest.mark.parametrize(
+    "source", ["#!/nowhere\n", CLIENT + "sys.exit(3)\n"], ids=["no such program", "it ends"]
+)
+def test_an_extension_that_fails_fails_the_restore(engine, layer, forks, source):
+    async def scenario(e):
+        e.function(MADE_ONCE, snap_start=True, **layer(bad=source))
+        with pytest.raises(AwsError) as caught:
+            await e.call({})
+        assert caught.value.code == "SnapStartException"
+        assert "Extension." in str(caught.value)
 
     engine(scenario)

@@ -98,7 +98,7 @@ async def until(condition, seconds=40):
     return found
 
 
-def run(engine, tmp_path, *, snap_start=False, **asked):
+def run(engine, tmp_path, *, snap_start=False, wrapped=False, **asked):
     """All events that a subscriber got around one invoke, and the log."""
     folder = tmp_path / "layer"
     (folder / "extensions").mkdir(parents=True)
@@ -106,10 +106,15 @@ def run(engine, tmp_path, *, snap_start=False, **asked):
     wrong = [members for members, _ in WRONG]
     program.write_text(SUBSCRIBER.format(wrong=wrong, **asked))
     program.chmod(0o755)
+    environment = {}
+    if wrapped:
+        (folder / "wrap").write_text('#!/bin/sh\nexec "$@"\n')
+        (folder / "wrap").chmod(0o755)
+        environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}
     got = []
 
     async def scenario(e):
-        e.function(TALK, layer_paths=(folder,), snap_start=snap_start)
+        e.function(TALK, layer_paths=(folder,), snap_start=snap_start, environment=environment)
         await e.answer(request_id="11111111-1111-1111-1111-111111111111")
 
         async def reported():
@@ -171,9 +176,9 @@ def test_the_telemetry_api(engine, tmp_path, protocol, schema):
 
 
 def test_a_restore_is_told_too(engine, tmp_path):
-    """Of a version with SnapStart that is started, for its external extension."""
+    """Of a version with SnapStart that is started, for its wrapper script."""
     asked = {"protocol": "TCP", "schema": "2022-12-13", "path": "/2022-07-01/telemetry"}
-    got = run(engine, tmp_path, snap_start=True, **asked)
+    got = run(engine, tmp_path, snap_start=True, wrapped=True, **asked)
     types = [event["type"].removeprefix("platform.") for event in got]
     types.remove("telemetrySubscription")  # whenever it came
     restore = ["restoreStart", "extension", "restoreRuntimeDone", "restoreReport", "start"]
@@ -184,6 +189,28 @@ def test_a_restore_is_told_too(engine, tmp_path):
     assert by_type["platform.restoreRuntimeDone"]["status"] == "success"
     assert by_type["platform.restoreReport"]["metrics"]["durationMs"] >= 0
     assert by_type["platform.report"]["metrics"]["restoreDurationMs"] >= 0
+
+
+@pytest.mark.root  # without it nobody reaches into a fork's network
+def test_telemetry_of_a_fork_tells_of_its_restore(engine, tmp_path, forks):
+    got = run(
+        engine, tmp_path, snap_start=True, protocol="HTTP", schema="2022-12-13",
+        path="/2022-07-01/telemetry",
+    )  # fmt: skip
+    assert [event["type"] for event in got] == [
+        "platform.restoreStart",
+        "platform.telemetrySubscription",
+        "platform.extension",
+        "platform.restoreRuntimeDone",
+        "platform.restoreReport",
+        "platform.start",
+        "function",
+        "platform.runtimeDone",
+        "platform.report",
+    ]
+    by_type = {event["type"]: event["record"] for event in got}
+    assert by_type["platform.restoreReport"]["status"] == "success"
+    assert by_type["platform.report"]["metrics"]["restoreDurationMs"] > 0
 
 
 @pytest.mark.parametrize(

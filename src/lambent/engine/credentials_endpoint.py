@@ -33,48 +33,28 @@ OF_TEMPLATE_S: Final = 60.0
 """So short that an SDK which fetched them in Init fetches its own after the fork, at first use."""
 
 
-class CredentialsEndpoint:
-    """One environment's; nothing runs until the first connection comes."""
+class CredentialsPage:
+    """What is asked, and answered, wherever it stands."""
 
     def __init__(
         self,
-        listener: socket.socket,
+        port: int,
         issue: Callable[[], Awaitable[Credentials]],
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         longest_s: float = ENDLESS_S,
-        otherwise: Callable[[Exchange], None] | None = None,
     ) -> None:
-        """`otherwise` answers every other path."""
         self.token = secrets.token_urlsafe(32)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
-        # Its own copy: the sandbox may be closed, with its listeners, before this is.
-        self._listener = listener.dup()
-        self._listener.setblocking(False)
+        self.url = f"http://127.0.0.1:{port}{PATH}"
         self._issue = issue
         self._clock = clock
         self._spawn = spawn
         self._longest_s = longest_s
-        self._otherwise = otherwise
-        self._loop = asyncio.get_running_loop()
-        self._server: Server | None = None
-        self._waiting = True
-        self._loop.add_reader(self._listener.fileno(), self._first)
 
-    def _first(self) -> None:
-        self._stop_waiting()
-        self._server = Server(self._handle, LIMITS, clock=self._clock)
-        self._spawn(self._serve(self._server))
-
-    async def _serve(self, server: Server) -> None:
-        await server.serve_socket(self._listener.dup())
-
-    def _handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: Exchange) -> None:
         given = exchange.headers.get(b"authorization") or b""
-        if exchange.path != PATH and self._otherwise is not None:
-            self._otherwise(exchange)
-        elif exchange.method != "GET" or exchange.path != PATH:
+        if exchange.method != "GET" or exchange.path != PATH:
             exchange.respond(404, [JSON], b"{}")
         elif not hmac.compare_digest(given, self.token.encode()):
             exchange.respond(401, [JSON], b"{}")
@@ -98,6 +78,48 @@ class CredentialsEndpoint:
             }
         )
         exchange.respond(200, [JSON], body)
+
+
+class CredentialsEndpoint:
+    """One environment's, at a listener of its own; nothing runs until the first connection comes."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        issue: Callable[[], Awaitable[Credentials]],
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        *,
+        longest_s: float = ENDLESS_S,
+        otherwise: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        """`otherwise` answers every other path."""
+        port = listener.getsockname()[1]
+        self.page = CredentialsPage(port, issue, clock, spawn, longest_s=longest_s)
+        # Its own copy: the sandbox may be closed, with its listeners, before this is.
+        self._listener = listener.dup()
+        self._listener.setblocking(False)
+        self._otherwise = otherwise
+        self._clock = clock
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._server: Server | None = None
+        self._waiting = True
+        self._loop.add_reader(self._listener.fileno(), self._first)
+
+    def _first(self) -> None:
+        self._stop_waiting()
+        self._server = Server(self._handle, LIMITS, clock=self._clock)
+        self._spawn(self._serve(self._server))
+
+    async def _serve(self, server: Server) -> None:
+        await server.serve_socket(self._listener.dup())
+
+    def _handle(self, exchange: Exchange) -> None:
+        if exchange.path != PATH and self._otherwise is not None:
+            self._otherwise(exchange)
+        else:
+            self.page.handle(exchange)
 
     def _stop_waiting(self) -> None:
         if self._waiting:

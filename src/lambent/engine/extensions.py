@@ -27,7 +27,7 @@ from lambent.engine.faults import Fault, ended_by
 from lambent.engine.log_pipe import LogPipe
 from lambent.http.exchange import Exchange
 from lambent.images import inside
-from lambent.sandbox.spec import Exit, Process, ProcessSpec, Sandbox
+from lambent.sandbox.spec import Exit, Process, ProcessSpec
 
 MOST: Final = 10
 FOLDER: Final = "/opt/extensions"
@@ -170,6 +170,12 @@ class Home(Protocol):
         ...
 
 
+class Starts(Protocol):
+    """A place that programs can be started in: a sandbox, or what forks into one."""
+
+    async def start(self, process: ProcessSpec) -> Process: ...
+
+
 class Extensions:
     """All extensions of one launch."""
 
@@ -199,7 +205,7 @@ class Extensions:
 
     # ── Init ─────────────────────────────────────────────────────────────────────────────────
 
-    async def start(self, sandbox: Sandbox, names: Iterable[str], env: Mapping[str, str]) -> bool:
+    async def start(self, place: Starts, names: Iterable[str], env: Mapping[str, str]) -> bool:
         """Start the external ones and wait until all have registered; False when one failed."""
         allowed = {key: value for key, value in env.items() if key not in NOT_FOR_EXTENSIONS}
         loop = asyncio.get_running_loop()
@@ -207,15 +213,15 @@ class Extensions:
         for name in names:
             self.members[name] = Extension(name, external=True)
         for member in list(self.members.values()):
-            await self._start_one(sandbox, member, allowed)
+            await self._start_one(place, member, allowed)
         return await self._registered
 
-    async def _start_one(self, sandbox: Sandbox, member: Extension, env: Mapping[str, str]) -> None:
+    async def _start_one(self, place: Starts, member: Extension, env: Mapping[str, str]) -> None:
         member.pipe = pipe = LogPipe(self._home.on_extension_message, asyncio.get_running_loop())
         program = f"{FOLDER}/{member.name}"
         fds = {1: pipe.write_end, 2: pipe.write_end}
         try:
-            member.process = await sandbox.start(
+            member.process = await place.start(
                 ProcessSpec(argv=(program,), env=env, cwd="/", fds=fds)
             )
         finally:

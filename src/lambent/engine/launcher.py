@@ -85,10 +85,6 @@ class Launcher:
                 bool(target.environment.get("AWS_LAMBDA_EXEC_WRAPPER")),
                 "its AWS_LAMBDA_EXEC_WRAPPER starts the runtime",
             ),
-            (
-                bool(names(target)),
-                "its layers hold external extensions, which start before the runtime",
-            ),
         )
         why = next((reason for holds, reason in reasons if holds), "")
         if not why:

@@ -100,13 +100,13 @@ class Processes:
     def open(self, home: Home) -> Extensions | None:
         """Let extensions register from now on. Nobody may ever; then it is a watched descriptor.
 
-        Environments that several invokes share have none, and neither have forks of a template:
-        versions with external extensions are not forked (`Launcher.unforkable`).
+        Environments that several invokes share have none. Forks have external ones alone: threads
+        of the function's own were in its template, before there was an environment.
         """
         sandbox = self.sandbox
         assert sandbox is not None
         self.extensions = None
-        if isinstance(sandbox, Seat) or self.template is not None:
+        if isinstance(sandbox, Seat) or (self.template and not self.template.extensions):
             return None
         door = Door(sandbox.listeners[RUNTIME_API_PORT], self._launcher.clock, self._spawn)
         door.otherwise = partial(self._launcher.call_api, self._target)
@@ -134,7 +134,7 @@ class Processes:
         log_stream = self._journal.stream_name
         if self.template is not None:
             return await self.template.launch(
-                cast(ForkingSandbox, self.sandbox), events, log_stream
+                cast(ForkingSandbox, self.sandbox), events, log_stream, self.extensions
             )
         extensions = self.extensions
         daemon = ""

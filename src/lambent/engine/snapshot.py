@@ -27,8 +27,12 @@ import structlog
 from lambent.control.targets import VersionTarget
 from lambent.engine import faults
 from lambent.engine.channel import Channel
-from lambent.engine.credentials_endpoint import OF_TEMPLATE_S, CredentialsEndpoint
+from lambent.engine.credentials import Credentials
+from lambent.engine.credentials_endpoint import OF_TEMPLATE_S, CredentialsEndpoint, CredentialsPage
+from lambent.engine.credentials_endpoint import PATH as CREDENTIALS
+from lambent.engine.extensions import Extensions, names
 from lambent.engine.faults import Fault
+from lambent.engine.forked_programs import ForkedPrograms
 from lambent.engine.journal import Journal
 from lambent.engine.launcher import Launcher
 from lambent.engine.log_pipe import LogPipe
@@ -98,6 +102,8 @@ class Template:
         self._rests_since = 0.0
         self.shared_mb = 0
         self.report = Report()
+        self.extensions: tuple[str, ...] = ()
+        """External ones, which every environment starts for itself, after its fork."""
         self.users = 0
         """Environments that stand below its namespaces: its place stays until they are gone."""
         self._launcher = launcher
@@ -121,6 +127,7 @@ class Template:
     async def make(self) -> None:
         """Run Init; raises `Failed`, `Standby`, or what hinders the host."""
         try:
+            self.extensions = await asyncio.to_thread(names, self.target)
             await self._start()
             await self._await_init()
         except BaseException:
@@ -140,7 +147,7 @@ class Template:
             otherwise=partial(launcher.call_api, target),
         )
         plan = launcher.plan_template(
-            target, self._journal.stream_name, self._endpoint.url, self._endpoint.token
+            target, self._journal.stream_name, self._endpoint.page.url, self._endpoint.page.token
         )
         self._pipe = pipe = LogPipe(self._journal.on_message, loop)
         self._link = link = SnapshotLink(loop)
@@ -228,21 +235,60 @@ class Template:
             self._idle.cancel()
             self._idle = None
 
-    async def launch(self, place: ForkingSandbox, events: LogSink, log_stream: str) -> Runtime:
-        """Fork a process into an environment's place; it says READY when it may be given work."""
+    async def launch(
+        self,
+        place: ForkingSandbox,
+        events: LogSink,
+        log_stream: str,
+        extensions: Extensions | None = None,
+    ) -> Runtime | None:
+        """Fork a process into an environment's place; it says READY when it may be given work.
+
+        Its extensions are there before it. None when one failed, of which the environment has heard.
+        """
         if self._link is None or self._sandbox is None:
             raise TemplateGone
-        launcher, loop = self._launcher, asyncio.get_running_loop()
+        launcher = self._launcher
+        listener = place.listeners[RUNTIME_API_PORT]
+        endpoint: CredentialsEndpoint | None = None
+        if extensions is None:
+            endpoint = CredentialsEndpoint(
+                listener,
+                self._issue,
+                launcher.clock,
+                self._spawn,
+                otherwise=partial(launcher.call_api, self.target),
+            )
+            page = endpoint.page
+        else:
+            port = listener.getsockname()[1]
+            page = CredentialsPage(port, self._issue, launcher.clock, self._spawn)
+            extensions.door.route(CREDENTIALS, page.handle)
+            await extensions.door.open()
+            plan = launcher.plan_template(self.target, log_stream, page.url, page.token)
+            programs = ForkedPrograms(self._link, place, self._sandbox)
+            if not await extensions.start(programs, self.extensions, plan.env):
+                return None
+        return await self._fork(place, events, page, endpoint, log_stream)
+
+    async def _issue(self) -> Credentials:
+        return await self._launcher.credentials(self.target)
+
+    async def _fork(
+        self,
+        place: ForkingSandbox,
+        events: LogSink,
+        page: CredentialsPage,
+        endpoint: CredentialsEndpoint | None,
+        log_stream: str,
+    ) -> Runtime:
+        """The runtime; `endpoint` is its own, where the page does not stand at the extensions' door."""
+        loop = asyncio.get_running_loop()
         pipe, channel = LogPipe(events.on_message, loop), Channel(events, loop)
-        endpoint = CredentialsEndpoint(
-            place.listeners[RUNTIME_API_PORT],
-            lambda: launcher.credentials(self.target),
-            launcher.clock,
-            self._spawn,
-            otherwise=partial(launcher.call_api, self.target),
-        )
         runtime = None
         try:
+            if self._link is None or self._sandbox is None:
+                raise TemplateGone
             fds = (*place.spaces, channel.runtime_end.fileno(), pipe.write_end)
             forked = await self._link.fork([kind for _, kind in SPACES], fds)
             try:
@@ -252,13 +298,14 @@ class Template:
             runtime = Runtime(process, channel, pipe, endpoint=endpoint)
         finally:
             if runtime is None:
-                await endpoint.close()
+                if endpoint is not None:
+                    await endpoint.close()
                 await channel.close()
                 pipe.close()
         pipe.release_write_end()
         channel.runtime_end.close()
-        runtime.restored_from = launcher.clock.monotonic()
-        channel.tell(frames.RESTORE, msgspec.json.encode(_variables(endpoint, log_stream)))
+        runtime.restored_from = self._launcher.clock.monotonic()
+        channel.tell(frames.RESTORE, msgspec.json.encode(_variables(page, log_stream)))
         return runtime
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────
@@ -489,10 +536,10 @@ def _anonymous_mb(pid: int) -> int:
     return 0
 
 
-def _variables(endpoint: CredentialsEndpoint, log_stream: str) -> dict[str, str]:
+def _variables(page: CredentialsPage, log_stream: str) -> dict[str, str]:
     """What is a fork's own of its environment variables."""
     return {
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint.url,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": endpoint.token,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": page.url,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": page.token,
     }

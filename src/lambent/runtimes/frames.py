@@ -17,6 +17,7 @@ A Unix stream socket pair, one per runtime process; the runtime finds its end at
       BEAR     fork into a place: the kinds of its namespaces (4 bytes each); with them travel their
                descriptors, a channel's end and a log pipe's end
       RESTORE  to the fork, on its own channel: environment variables (a JSON object)
+      EXEC     instead: become a program, an extension (JSON: argv, env, cwd)
     runtime → server
       FORKED       a template has forked: its pid in the template's namespace (4 bytes), with a pidfd
       FORK_FAILED  it could not: why
@@ -54,6 +55,7 @@ SIGNAL: Final = 3
 RESTORE: Final = 4
 SEAL: Final = 5
 BEAR: Final = 6
+EXEC: Final = 7
 READY: Final = 16
 INIT_ERROR: Final = 17
 RESPONSE: Final = 18

@@ -3,6 +3,7 @@
     run()        before-snapshot hooks, a look at what cannot be forked, READY with what was found
     serve()      BEAR in, FORKED out, until the server hangs up
     be_born()    in the fork: wait for RESTORE, renew what must be its own, after-restore hooks, READY
+    _become()    in a fork that is told EXEC instead: be an extension of the environment
 
 The server moves a fork under its limits and checks that it is powerless between FORKED and RESTORE;
 until then nothing of the function has run in it. Then main.serve() goes on as in any environment.
@@ -10,6 +11,7 @@ until then nothing of the function has run in it. Then main.serve() goes on as i
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` without its enums
 import _socket
 import array
 import ctypes
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 RESTORE = 4
 BEAR = 6
+EXEC = 7
 FORKED = 25
 FORK_FAILED = 26
 MAX_FDS = 16
@@ -143,9 +146,26 @@ def _await_restore() -> None:
         if not more:
             os._exit(0)
         data += more
+    if data[4] == EXEC:
+        _become(codec.loads(data[5:]))
     if data[4] != RESTORE:
         os._exit(1)
     _restored.update(codec.loads(data[5:]))
+
+
+def _become(wanted) -> NoReturn:
+    """Nothing of the template goes along: memory goes with exec, descriptors are closed."""
+    try:
+        os.setsid()
+        os.chdir(wanted["cwd"])
+        for ignored_by_python in (_signal.SIGPIPE, _signal.SIGXFSZ):
+            _signal.signal(ignored_by_python, _signal.SIG_DFL)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.execve(wanted["argv"][0], wanted["argv"], wanted["env"])
+    except FileNotFoundError:
+        os._exit(127)
+    finally:
+        os._exit(126)
 
 
 def be_born() -> bool:
