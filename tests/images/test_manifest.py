@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,11 @@ def test_more_layers_than_lambda_takes(tmp_path: Path) -> None:
     digest = put(tmp_path, {"config": {"digest": f"sha256:{named}"}, "layers": layers})
     with pytest.raises(ImageError, match="128 layers; 127 are allowed"):
         manifest.read_layout(tmp_path, digest, "x86_64")
+
+
+def test_a_pipe_in_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "index.json")
+    with pytest.raises(ImageError, match="is no file"):
+        manifest.layout_digest(tmp_path, "")
+    with pytest.raises(ImageError, match="is no file"):
+        manifest.archive_digest(tmp_path / "index.json")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from lambent.images.files import regular
 from lambent.images.problem import ImageError
 
 MOST_LAYERS: Final = 127
@@ -55,10 +56,10 @@ class Layer:
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         if not self.member:
-            with self.path.open("rb") as file:
+            with regular(self.path) as file:
                 yield file
             return
-        with tarfile.open(self.path, "r:") as archive:
+        with regular(self.path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             inner = archive.extractfile(self.member)
             if inner is None:
                 raise ImageError(f"the archive's layer {self.member} is not a file")
@@ -149,7 +150,7 @@ def read_archive(path: Path, reference: str = "") -> Image:
 
 def _archive_parts(path: Path, reference: str) -> tuple[dict[str, Any], bytes]:
     try:
-        with tarfile.open(path, "r:") as archive:
+        with regular(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             entries = json.loads(_member(archive, "manifest.json"))
             if reference:
                 entries = [e for e in entries if reference in (e.get("RepoTags") or ())]
@@ -219,11 +220,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MOST_JSON)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}", "ImageDeleted") from None
+    with regular(path) as file:
+        return file.read(MOST_JSON)
 
 
 def _object(content: bytes, name: str) -> dict[str, Any]:

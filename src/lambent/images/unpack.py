@@ -19,6 +19,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+from lambent.images.files import regular
 from lambent.images.manifest import SIZE_LIMIT, Image, Layer
 from lambent.images.problem import ImageError
 
@@ -69,11 +70,8 @@ def verify(layer: Layer) -> None:
     """Raise where a layer's file is not what its digest says."""
     if not layer.digest:
         return
-    try:
-        with layer.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ImageError(f"layer {layer.digest}: {error.strerror}", "ImageDeleted") from None
+    with regular(layer.path) as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != layer.digest:
         raise ImageError(f"layer {layer.digest} does not have the content that its digest says")
 
