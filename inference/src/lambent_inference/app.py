@@ -26,7 +26,7 @@ pydantic.BaseModel.model_config.pop("defer_build")
 from starlette.middleware.cors import CORSMiddleware
 
 from lambent_inference import __version__, logs
-from lambent_inference.edge import Edge
+from lambent_inference.edge import Edge, Guard
 from lambent_inference.routes import failures, install
 from lambent_inference.service import Service
 from lambent_inference.settings import load
@@ -46,6 +46,7 @@ def create_app(service: Service | None = None) -> FastAPI:
     app.state.service = service
     failures.install(app)
     install(app, service.settings)
+    app.add_middleware(Guard)
     if service.settings.allow_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -17,6 +17,7 @@ import uuid
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambent_inference import __version__, work
@@ -49,12 +50,7 @@ class Edge:
         headers = Headers(scope=scope)
         record = scope["lambent"] = Record(_request_id(headers.get("x-request-id")))
         answer = _Answer()
-        try:
-            await self.app(scope, self._limited(receive), answer.take)
-        except Exception:
-            # The trace goes to the log; to the client only that it is our fault.
-            log.exception("request %s failed", record.request_id)
-            answer = _Answer.internal()
+        await self.app(scope, self._limited(receive), answer.take)
         await answer.send(send, record, gzipped="gzip" in headers.get("accept-encoding", ""))
         if not self.service.counting:
             return
@@ -87,6 +83,27 @@ class Edge:
         return take
 
 
+class Guard:
+    """The innermost layer: what fails inside is an answer, too, to which the others add their headers.
+
+    A page of another origin could not read it otherwise. The trace goes to the log; to the client
+    only that it is our fault.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except Exception:
+            log.exception("request %s failed", scope["lambent"].request_id)
+            await Response(INTERNAL, 500, media_type="application/json")(scope, receive, send)
+
+
 class _Answer:
     """An answer as the app makes it, until it is whole."""
 
@@ -95,17 +112,11 @@ class _Answer:
         self.headers = MutableHeaders()
         self.body = bytearray()
 
-    @classmethod
-    def internal(cls) -> _Answer:
-        answer = cls()
-        answer.headers["content-type"] = "application/json"
-        answer.body += INTERNAL
-        return answer
-
     async def take(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = MutableHeaders(raw=list(message["headers"]))
+            self.body.clear()  # of an answer that broke off
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
 

@@ -349,7 +349,9 @@ def test_what_breaks_inside_is_told_without_a_trace(client, image, caplog):
         raise RuntimeError("a secret detail")
 
     server.models.infer = broken
-    answer = server.post("/infer/object_detection", {"model_id": "coco/3", "image": image})
+    body, page = {"model_id": "coco/3", "image": image}, {"origin": "https://shop.example.com"}
+    answer = server.post("/infer/object_detection", body, page)
     assert (answer.status, answer.json()) == (500, {"message": "Internal error."})
     assert "x-request-id" in answer.headers
+    assert answer.headers["access-control-allow-origin"] == "*", "pages may read that, too"
     assert "a secret detail" in caplog.text
