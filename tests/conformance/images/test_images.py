@@ -182,3 +182,25 @@ def test_a_failed_update_leaves_the_old_image_serving_also_after_a_restart(
     )
     server.active(name)
     assert server.invoke(name)["word"] == "three"
+
+
+BASE_IMAGE = {
+    "lambda-entrypoint.sh": "import os, sys\nos.environ['_HANDLER'] = sys.argv[1]\n"
+    "os.execv('/var/runtime/bootstrap', ['bootstrap'])\n",
+    "var/runtime/bootstrap": "import os, sys\nprint('own bootstrap', flush=True)\n"
+    "os.execv(sys.executable, [sys.executable, '-m', 'awslambdaric', os.environ['_HANDLER']])\n",
+}
+
+
+@pytest.mark.root
+def test_a_base_image_with_its_own_client_runs_as_it_is(server, layout, name, create, served):
+    """As AWS's are laid out; in Python, because there is no shell in the image."""
+    python = served["Entrypoint"][0]
+    files = {path: f"#!{python}\n{text}" for path, text in BASE_IMAGE.items()}
+    uri = layout.image(
+        "v1", {**app("one"), **files}, **{**served, "Entrypoint": ["/lambda-entrypoint.sh"]}
+    )
+    create(server, name, uri)
+    server.active(name)
+    assert server.invoke(name)["word"] == "one"
+    assert any("own bootstrap" in line for line in server.log(name))
