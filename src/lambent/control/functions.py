@@ -7,23 +7,19 @@ the new one, applied by `registry`. Code is stored before the rule runs, outside
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from lambent.clock import Clock
-from lambent.control import answers, configuration, images, revisions, state
-from lambent.control.attachments import without
-from lambent.control.bundle import Bundle, routed_versions
+from lambent.control import answers, configuration, function_rules, images, revisions, state
+from lambent.control.bundle import Bundle
 from lambent.control.capacity_providers import CapacityProviders
 from lambent.control.code import CodeLinks, CodeStore
-from lambent.control.code_signing import IMAGES_ARE_NOT_SIGNED, CodeSigningConfigs
+from lambent.control.code_signing import CodeSigningConfigs
 from lambent.control.companions import Companions
 from lambent.control.envelopes import Owner
 from lambent.control.layers import TOTAL_CODE_LIMIT, Layers, check_unpacked
-from lambent.control.names import (
-    LATEST as LATEST_NAME,
-)
 from lambent.control.names import (
     Scope,
     latest_only,
@@ -33,7 +29,6 @@ from lambent.control.names import (
     version_number,
 )
 from lambent.control.paging import page
-from lambent.control.provisioned import without_provisioned
 from lambent.control.registry import Registry
 from lambent.control.requests import (
     CreateFunction,
@@ -53,8 +48,6 @@ from lambent.errors import (
     ResourceNotFound,
 )
 from lambent.store.records import LATEST, Architecture, Code, Configuration, Function, Version
-
-MAX_TAGS: Final = 50
 
 
 class Functions:
@@ -101,7 +94,10 @@ class Functions:
             architecture = (request.architectures or ("x86_64",))[0]
             code = await self._stored(scope, request.code, architecture)
             await self._code_signing.check(
-                scope, request.code_signing_config_arn or "", name, _packages(kept, code)
+                scope,
+                request.code_signing_config_arn or "",
+                name,
+                function_rules.packages(kept, code),
             )
             check_unpacked(code.unpacked, kept.layers)
 
@@ -174,7 +170,7 @@ class Functions:
         wanted = self._configuration(scope, request, present.latest)
         signing = present.function.code_signing_config_arn
         if request.layers:
-            await self._code_signing.check(scope, signing, name, _packages(wanted))
+            await self._code_signing.check(scope, signing, name, function_rules.packages(wanted))
         vpc_id = await self._companions.check(scope, request)
         await self._have_key(scope, name, wanted)
 
@@ -184,7 +180,7 @@ class Functions:
             kept = self._configuration(scope, request, bundle.latest)
             kept = configuration.in_vpc(kept, vpc_id)
             if request.layers:
-                _check_signing_is(bundle, signing)
+                function_rules.check_signing_is(bundle, signing)
             check_unpacked(bundle.latest.code.unpacked, kept.layers)
             return self._updated(bundle, configuration=kept)
 
@@ -196,7 +192,7 @@ class Functions:
         """UpdateFunctionCode: new code for `$LATEST`, and with Publish a version of it at once."""
         name = latest_only(scope, request.function_name, operation="UpdateFunctionCode")
         present = self._updatable(scope, name, self._registry.get(scope, name), request.revision_id)
-        _check_code_kind(request, image=bool(present.latest.code.image_uri))
+        function_rules.check_code_kind(request, image=bool(present.latest.code.image_uri))
         if present.latest.configuration.runtime is not None:
             check(
                 self._runtimes, present.latest.configuration.runtime, "update",
@@ -211,7 +207,7 @@ class Functions:
                 old: Bundle | None,
             ) -> tuple[Bundle, answers.FunctionConfiguration]:
                 bundle = self._updatable(scope, name, old, request.revision_id)
-                _check_signing_is(bundle, signing)
+                function_rules.check_signing_is(bundle, signing)
                 wanted = request.architectures or (bundle.latest.code.architecture,)
                 code = msgspec.structs.replace(fresh, architecture=wanted[0])
                 check_unpacked(code.unpacked, bundle.latest.configuration.layers)
@@ -245,7 +241,9 @@ class Functions:
                 number = version_number(qualifier)
                 shown = qualifier if number else None
                 raise ResourceNotFound(not_found_text(scope, name, shown))
-            return (None if qualifier is None else _without(old, qualifier)), None
+            return (
+                None if qualifier is None else function_rules.without_version(old, qualifier)
+            ), None
 
         await self._registry.change(scope, name, rule)
 
@@ -305,27 +303,10 @@ class Functions:
         return kept
 
     def _check_create(self, scope: Scope, request: CreateFunction) -> None:
-        image = request.package_type == "Image"
-        images.check_kind(request, image=image)
-        if image and not request.code.image_uri:
-            raise InvalidParameterValue(
-                "Please provide ImageUri when creating a function with packageType Image."
-            )
-        if not image and request.code.image_uri is not None:
-            raise InvalidParameterValue(
-                "Please don't provide ImageUri when creating a function with packageType Zip."
-            )
-        if image and request.code_signing_config_arn is not None:
-            raise InvalidParameterValue(IMAGES_ARE_NOT_SIGNED)
+        function_rules.check_package_type(request)
         if request.code_signing_config_arn is not None:
             self._code_signing.require(scope, request.code_signing_config_arn)
-        if not image and (not request.runtime or not request.handler):
-            raise InvalidParameterValue(
-                "Runtime and Handler are mandatory parameters for functions created with "
-                "deployment packages."
-            )
-        if len(request.tags or {}) > MAX_TAGS:
-            raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
+        function_rules.check_mandatory(request)
 
     async def _stored(
         self, scope: Scope, request: FunctionCode, architecture: Architecture
@@ -353,7 +334,7 @@ class Functions:
                 "ResolvedImageUri": images.resolved(code),
             }
         link = self._links.link(base_url, code.sha256)
-        return {"RepositoryType": "S3", "Location": link, **_source_key(code)}
+        return {"RepositoryType": "S3", "Location": link, **function_rules.source_key(code)}
 
     def _check_storage(self, scope: Scope, grows: int) -> None:
         if grows > 0 and self._layers.storage_used(scope) + grows > TOTAL_CODE_LIMIT:
@@ -402,58 +383,6 @@ def _served(latest: Version) -> Code | None:
     if not latest.code.image_uri or latest.state != "Active":
         return None
     return latest.served_code if latest.update_status == "Failed" else latest.code
-
-
-def _check_code_kind(request: UpdateFunctionCode, *, image: bool) -> None:
-    if image and request.image_uri is None:
-        raise InvalidParameterValue(
-            "Please provide ImageUri when updating a function with packageType Image."
-        )
-    if not image and request.image_uri is not None:
-        raise InvalidParameterValue(
-            "Please don't provide ImageUri when updating a function with packageType Zip."
-        )
-
-
-def _packages(kept: Configuration, code: Code | None = None) -> list[str]:
-    """What is judged before a deployment: the code, and every layer."""
-    layers = [use.sha256 for use in kept.layers]
-    return layers if code is None or code.image_uri else [code.sha256, *layers]
-
-
-def _check_signing_is(bundle: Bundle, config_arn: str) -> None:
-    """Packages were judged by one config; another has been put meanwhile."""
-    if bundle.function.code_signing_config_arn != config_arn:
-        raise ResourceConflict(
-            "The operation cannot be performed at this time. An update is in progress for "
-            f"resource: {bundle.arn}"
-        )
-
-
-def _source_key(code: Code) -> dict[str, str]:
-    return {"SourceKMSKeyArn": code.source_kms_key_arn} if code.source_kms_key_arn else {}
-
-
-def _without(bundle: Bundle, qualifier: str) -> Bundle:
-    """The bundle less one version. One that does not exist is as good as deleted."""
-    if qualifier == LATEST_NAME:
-        raise InvalidParameterValue(
-            "$LATEST version cannot be deleted without deleting the function."
-        )
-    number = version_number(qualifier)
-    if number is None:
-        if qualifier in bundle.aliases:
-            raise InvalidParameterValue("Deletion of aliases is not currently supported.")
-        raise ResourceNotFound(not_found_text(bundle.scope, bundle.function.name))
-    users = [a.name for a in bundle.aliases.values() if qualifier in routed_versions(a)]
-    if users:
-        raise ResourceConflict(
-            "Unable to delete version because the following aliases reference it: "
-            f"[{', '.join(sorted(users))}]"
-        )
-    if number not in bundle.versions:
-        return bundle
-    return without(without_provisioned(bundle, qualifier), qualifier).without_version(number)
 
 
 def _name_and_number(found: tuple[Bundle, Version]) -> list[Any]:
