@@ -163,3 +163,13 @@ def test_flags_stand_over_a_dockerfile(place) -> None:
     assert config == {
         "Env": ["A=1", "B=2"], "Cmd": ["app.other"], "WorkingDir": "/var/task",
     }  # fmt: skip
+
+
+def test_a_machine_that_does_not_isolate_is_said_at_once(place) -> None:
+    (place.folder / "app.py").write_text("")
+    done(place, "image", "build", ".", "--base", "scratch", "--cmd", "a.b")
+    ended = place.run(
+        "image", "run", ".lambent/image", "-p", str(place.port), LAMBENT_SANDBOX="process"
+    )
+    assert ended.returncode == 1
+    assert "error[SANDBOX_UNAVAILABLE] an image needs a sandbox that isolates" in ended.stderr

@@ -64,6 +64,12 @@ def run(options: Options, /, image: str, words: tuple[str, ...], port: int, **fl
             folder = stored.cache() / "image-run" / str(port)
             own = own_server.start(options, port=port, debug=False, data_dir=folder)
             stack.callback(own.drain)
+            if own.facts.get("sandbox") == "none":
+                raise Problem(
+                    "SANDBOX_UNAVAILABLE",
+                    "an image needs a sandbox that isolates, which this machine does not give",
+                    fix="lambent doctor",
+                )
             aws = Aws(own.url, options.profile, options.region)
             digest = _bring(aws, plan, progress)
         _say(out, own, plan, digest)
