@@ -46,7 +46,9 @@
         │   ├── ChangeSetNotFound             404
         │   ├── InvalidChangeSetStatus        400
         │   └── InsufficientCapabilities      400
-        ├── S3Error                           as it says: one of S3's codes
+        ├── CodedError                        as it says: of services whose models declare few errors
+        │   ├── S3Error
+        │   └── IamError
         ├── KmsAccessDenied                   502  body says `Message`, as its three kin:
         ├── KmsDisabled, KmsNotFound, KmsInvalidState
         ├── InvalidRuntime                    502
@@ -380,13 +382,21 @@ class InsufficientCapabilities(StackError):  # noqa: N818
     code = "InsufficientCapabilitiesException"
 
 
-class S3Error(AwsError):
-    """What S3 answers, by its own code and status; S3's model declares next to none of them."""
+class CodedError(AwsError):
+    """An error by its own code and status, of a service whose model declares few of them."""
 
     def __init__(self, code: str, message: str, status: int, **members: str) -> None:
         super().__init__(message, **members)
-        self.s3_code = code
-        self.s3_status = status
+        self.wire_code = code
+        self.wire_status = status
+
+
+class S3Error(CodedError):
+    """What S3 answers."""
+
+
+class IamError(CodedError):
+    """What IAM answers."""
 
 
 class InvalidRuntime(AwsError):  # noqa: N818

@@ -33,6 +33,7 @@ from lambent.clock import Clock
 from lambent.control.buckets import Buckets
 from lambent.control.gateways import Gateways
 from lambent.control.iam.keyring import KeyRing
+from lambent.control.iam.made import MadeIdentities
 from lambent.control.service import Control
 from lambent.control.targets import LATEST
 from lambent.engine.dispatcher import Dispatcher
@@ -67,6 +68,7 @@ class Rooms:
     logs: LogStreams
     stacks: StackRooms
     buckets: Buckets | None
+    identities: MadeIdentities | None
     catalog: UrlCatalog
     addresses: Addresses
     gateways: Gateways
@@ -131,6 +133,7 @@ async def open_front_door(rooms: Rooms, stack: contextlib.AsyncExitStack) -> Lis
             logs=rooms.logs,
             stacks=rooms.stacks,
             buckets=rooms.buckets,
+            identities=rooms.identities,
             code_download=rooms.control.open_code,
         ),
         pages=rooms.pages,

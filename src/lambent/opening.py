@@ -18,6 +18,8 @@ from lambent.control.aws_clients import AwsClients
 from lambent.control.buckets import Buckets
 from lambent.control.gateways import Gateways
 from lambent.control.iam.keyring import KeyRing
+from lambent.control.iam.made import MadeIdentities
+from lambent.control.iam.sessions import key_of
 from lambent.control.image_store import ImageStore
 from lambent.control.log_groups import LogGroups
 from lambent.control.names import Scope
@@ -44,6 +46,7 @@ from lambent.store.artifacts import Artifacts
 from lambent.store.database import Database
 from lambent.store.event_outbox import Message
 from lambent.store.event_queue import QueueKey
+from lambent.store.sealing import Sealer
 
 log = structlog.get_logger()
 
@@ -82,6 +85,24 @@ def open_stores(
     images = ImageStore(artifacts, settings)
     stack.callback(images.close)
     return artifacts, images
+
+
+async def open_database(settings: Settings, stack: contextlib.AsyncExitStack) -> Database:
+    key = await asyncio.to_thread(key_of, settings.data_dir / "keys" / "store")
+    database = Database(settings.data_dir / "lambent.sqlite", sealer=Sealer(key))
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def open_identities(
+    clock: Clock, stack: contextlib.AsyncExitStack, database: Database
+) -> MadeIdentities:
+    """Roles and policies that were made through the API."""
+    made = MadeIdentities(database, clock)
+    await made.open()
+    stack.push_async_callback(made.close)
+    return made
 
 
 async def open_buckets(

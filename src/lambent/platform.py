@@ -42,9 +42,11 @@ from lambent.opening import (
     let_stacks_work,
     open_audit,
     open_buckets,
+    open_database,
     open_events,
     open_gateways,
     open_host,
+    open_identities,
     open_logs,
     open_metrics,
     open_stores,
@@ -56,8 +58,6 @@ from lambent.sandbox.spec import SandboxHost
 from lambent.settings import Settings
 from lambent.stacks.own_clients import OwnClients
 from lambent.stacks.rooms import stack_rooms
-from lambent.store.database import Database
-from lambent.store.sealing import Sealer
 
 log = structlog.get_logger()
 
@@ -106,10 +106,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         identities = load_identities(settings.iam_file, settings.account)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
     async with contextlib.AsyncExitStack() as stack:
-        store_key = await asyncio.to_thread(key_of, settings.data_dir / "keys" / "store")
-        database = Database(settings.data_dir / "lambent.sqlite", sealer=Sealer(store_key))
-        await database.open()
-        stack.push_async_callback(database.close)
+        database = await open_database(settings, stack)
         streams = await open_logs(settings, clock, stack, database)
         logs = streams.store
         host = await open_host(settings)
@@ -123,7 +120,8 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         metrics = await open_metrics(settings, logs, stack)
         clients = AwsClients(settings)
         sessions = Sessions(await asyncio.to_thread(key_of, settings.data_dir / "keys" / "session"))
-        keys = KeyRing(settings.auth_keys, identities, sessions, clock)
+        made = await open_identities(clock, stack, database)
+        keys = KeyRing(settings.auth_keys, identities, sessions, clock, made.role)
         planner = Planner(
             settings.data_dir,
             isolated=host.kind == "namespaces",
@@ -195,6 +193,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
         )
         authenticator = Authenticator(settings, clock, keys)
         access = Access(clock, dispatcher.policies)
+        made.on_change = access.forget
         snapshots = SnapshotsPage(dispatcher, authenticator, access)
         pages = {
             "/healthz": health.alive,
@@ -216,6 +215,7 @@ async def open_platform(settings: Settings, clock: Clock) -> AsyncIterator[Platf
             logs=streams,
             stacks=stacks,
             buckets=buckets,
+            identities=made if clients.endpoint("iam") is None else None,
             catalog=catalog,
             addresses=addresses,
             gateways=await open_gateways(database, stack),

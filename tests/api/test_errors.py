@@ -73,8 +73,9 @@ def _all():
         if (
             inspect.isclass(kind)
             and issubclass(kind, errors.AwsError)
-            # S3's have codes of their own, and a renderer that knows them (api/s3/door).
-            and kind not in (errors.AwsError, errors.S3Error)
+            # Those have codes of their own, and renderers that know them.
+            and not issubclass(kind, errors.CodedError)
+            and kind is not errors.AwsError
         ):
             yield kind("text", **made.get(name, {}))
 

@@ -51,7 +51,7 @@ class refusal:
 
     def __exit__(self, kind, error, trace):
         assert isinstance(error, S3Error), f"nothing was refused with {self.code}"
-        assert error.s3_code == self.code
+        assert error.wire_code == self.code
         return True
 
 

@@ -87,3 +87,18 @@ def test_off_aws_a_role_of_the_right_form_is_enough() -> None:
     plan = FunctionPlan("churn", Path(), "a.b", "python3.13")
     arn = roles.role_arn(Aws("http://127.0.0.1:1"), plan)
     assert arn == "arn:aws:iam::123456789012:role/lambent-churn"
+
+
+def test_aws_itself_is_meant_in_a_shell_that_names_a_server(monkeypatch) -> None:
+    for name in ("LAMBDA", "S3"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name}", "http://127.0.0.1:9000")
+    monkeypatch.setenv("LAMBENT_ENDPOINT_URL", "http://127.0.0.1:9000")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    cloud = Aws(None, region="eu-west-1")
+    assert cloud.functions.meta.endpoint_url == "https://lambda.eu-west-1.amazonaws.com"
+    assert cloud.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+    here = Aws("http://127.0.0.1:9123", region="eu-west-1")
+    assert here.client("s3").meta.endpoint_url == "http://127.0.0.1:9123"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9555")
+    assert here.client("s3").meta.endpoint_url == "http://127.0.0.1:9555"

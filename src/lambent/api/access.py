@@ -52,8 +52,12 @@ class Access:
         self._clock = clock
         self.function_policies = function_policies
         self._invokes: dict[tuple[str, str, str], Decision] = {}
-        """By the caller's ARN, the function's, and the function's policy: identities do not change
-        while a server runs."""
+        """By the caller's ARN, the function's, and the function's policy: `forget` says
+        that an identity has changed."""
+
+    def forget(self) -> None:
+        """Some identity's policies have changed."""
+        self._invokes.clear()
 
     def call(
         self,

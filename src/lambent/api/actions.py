@@ -189,6 +189,14 @@ def _s3_resource(scope: Scope, operation: str, values: Values) -> str:
     return f"{here}/{objects}" if objects else here
 
 
+def _iam_resource(scope: Scope, operation: str, values: Values) -> str:  # noqa: ARG001  as its kin
+    if role := values.get("RoleName"):
+        return f"arn:{partition(scope.region)}:iam::{scope.account}:role{values.get('Path') or '/'}{role}"
+    if policy := values.get("PolicyName"):
+        return f"arn:{partition(scope.region)}:iam::{scope.account}:policy{values.get('Path') or '/'}{policy}"
+    return str(values.get("PolicyArn") or "*")
+
+
 def objects_read(scope: Scope, values: Values) -> list[str]:
     """ARNs of the objects that a request has read: code of functions, sources of copies."""
     here = f"arn:{partition(scope.region)}:s3:::"
@@ -206,6 +214,7 @@ _RESOURCES: Final[Mapping[str, Callable[[Scope, str, Values], str]]] = {
     "lambda": _lambda_resource,
     "logs": _logs_resource,
     "cloudformation": _stack_resource,
+    "iam": _iam_resource,
     "s3": _s3_resource,
     "sts": lambda scope, operation, values: "*",  # noqa: ARG005  as its kin
 }

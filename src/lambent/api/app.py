@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from lambent.api import cloudformation, downloads, sts
+from lambent.api import cloudformation, downloads, iam, sts
 from lambent.api.access import Access, root
 from lambent.api.audit_records import Auditor
 from lambent.api.auth import HASH_OFF_LOOP_BYTES, Authenticator, Claim, Head
@@ -106,9 +106,9 @@ class App:
             *(
                 (
                     partial(is_query, name),
-                    query_door(name, room.model(), room.served(), room.NAMESPACE),
+                    query_door(name, room.model, room.served(), room.NAMESPACE),
                 )
-                for name, room in (("cloudformation", cloudformation), ("sts", sts))
+                for name, room in (("cloudformation", cloudformation), ("iam", iam), ("sts", sts))
             ),
         )
         self._authenticator = authenticator or Authenticator(settings, clock)

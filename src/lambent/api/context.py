@@ -22,6 +22,7 @@ from lambent.control.event_invoke import EventInvokes
 from lambent.control.event_source_mappings import EventSourceMappings
 from lambent.control.function_urls import FunctionUrls
 from lambent.control.functions import Functions
+from lambent.control.iam.made import MadeIdentities
 from lambent.control.layers import Layers
 from lambent.control.permissions import Permissions
 from lambent.control.provisioned import ProvisionedConcurrency
@@ -98,6 +99,8 @@ class Services:
     logs: LogStreams
     stacks: StackRooms | None = None
     """CloudFormation's; None where a test has none."""
+    identities: MadeIdentities | None = None
+    """Roles that were made through IAM's API; None where the settings name an IAM."""
     buckets: Buckets | None = None
     """Where deployment tools upload to; None where the settings name an S3."""
     code_download: Callable[[str], Awaitable[Path | None]] | None = None

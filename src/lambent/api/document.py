@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from lambent.api import cloudformation, cloudwatch_logs, s3, sts
+from lambent.api import cloudformation, cloudwatch_logs, iam, s3, sts
 from lambent.api.differences import DIFFERENCES
 from lambent.api.model import OperationModel, load
 from lambent.api.operations import DIRECT, served
@@ -72,6 +72,14 @@ def text() -> str:
         "| operation | served |",
         "|---|---|",
         *(f"| {name} | yes |" for name in s3.model().operations if name in s3.served()),
+        "",
+        "## IAM",
+        "",
+        "Roles and managed policies, where the settings name no IAM (docs/iam.md).",
+        "",
+        "| operation | served |",
+        "|---|---|",
+        *(f"| {name} | yes |" for name in iam.model().operations if name in iam.served()),
         "",
         "## STS",
         "",

@@ -6,7 +6,7 @@ refuse is a ValidationError. Next: the operations' modules of the service.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from lambent.api import query_form, query_xml
@@ -25,8 +25,12 @@ def is_query(service: str, exchange: Exchange) -> bool:
 
 
 def query_door(
-    service: str, model: ServiceModel, operations: Mapping[str, Operation], namespace: str
+    service: str,
+    model: Callable[[], ServiceModel],
+    operations: Mapping[str, Operation],
+    namespace: str,
 ) -> Door:
+    """`model` is loaded when the first request comes."""
     unnamed = OperationModel(service, "POST", "/", (), 200, Shape("", "structure"), None)
 
     def match(exchange: Exchange) -> Match:
@@ -42,7 +46,7 @@ def query_door(
         validate=_validate,
         serialise=partial(query_xml.serialise, namespace=namespace),
         render=partial(query_xml.render, namespace=namespace),
-        named=lambda body: query_form.operation_of(model.operations, body),
+        named=lambda body: query_form.operation_of(model().operations, body),
         parse=query_form.parse,
         renders_id=query_xml.with_request_id,
     )

@@ -17,7 +17,7 @@ from lambent.api.errors import as_aws_error
 from lambent.api.model import OperationModel, Shape
 from lambent.api.operation import Answer
 from lambent.api.serialise import Reply
-from lambent.errors import LambentError, UnknownOperation
+from lambent.errors import CodedError, LambentError, UnknownOperation
 
 CONTENT_TYPE: Final = (b"content-type", b"text/xml")
 _ID: Final = b"@request-id@"
@@ -51,6 +51,8 @@ def render(error: LambentError, *, namespace: str) -> Reply:
     unknown = isinstance(error, UnknownOperation)
     code = "InvalidAction" if unknown else error.code
     status = 400 if unknown else error.status
+    if isinstance(error, CodedError):
+        code, status = error.wire_code, error.wire_status
     code = code.removesuffix("Exception") if status == 403 else code
     return _error(status, code, error.message or "", namespace)
 

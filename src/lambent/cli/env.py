@@ -6,11 +6,16 @@ It prints exports even when piped, because that is how it is used; `--json` give
 from __future__ import annotations
 
 import json
+import os
 import shlex
+from typing import Final
 
 import click
 
 from lambent.cli.options import Options, Verb
+
+_SERVED: Final = ("LAMBDA", "CLOUDWATCH_LOGS", "CLOUDFORMATION", "STS")
+_UNLESS_SET: Final = ("S3", "IAM")
 
 
 @click.command(cls=Verb)
@@ -20,8 +25,11 @@ def command(options: Options) -> None:
     aws = options.target()
     facts: dict[str, str] = {}
     if aws.endpoint_url:
-        facts["AWS_ENDPOINT_URL_LAMBDA"] = aws.endpoint_url
-        facts["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] = aws.endpoint_url
+        facts |= {f"AWS_ENDPOINT_URL_{name}": aws.endpoint_url for name in _SERVED}
+        # A server whose settings name those leaves them to whoever has set the same here.
+        for name in _UNLESS_SET:
+            if os.environ.get(f"AWS_ENDPOINT_URL_{name}") in (None, aws.endpoint_url):
+                facts[f"AWS_ENDPOINT_URL_{name}"] = aws.endpoint_url
         # Live tail would otherwise look for stream-127.0.0.1.
         facts["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
         facts["LAMBENT_ENDPOINT_URL"] = aws.endpoint_url

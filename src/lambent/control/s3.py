@@ -65,7 +65,7 @@ def own_object(
     try:
         return buckets.path(buckets.object(scope.account, bucket, key))
     except S3Error as error:
-        raise _refusal(error.s3_code, error.message or "") from None
+        raise _refusal(error.wire_code, error.message or "") from None
 
 
 def _copy(path: Path, target: Path, limit: int) -> None:

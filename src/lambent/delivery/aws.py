@@ -99,6 +99,7 @@ class Aws:
             connect_timeout=5,
             proxies=self._proxies,
             retries={"total_max_attempts": 3, "mode": "standard"},
+            **self._unconfigured("lambda"),
         )
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
 
@@ -112,19 +113,31 @@ class Aws:
             connect_timeout=5,
             proxies=self._proxies,
             retries={"total_max_attempts": 1},
+            **self._unconfigured("lambda"),
         )
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
 
     def client(self, service: str) -> Any:
         """Another service: where AWS_ENDPOINT_URL_<SERVICE> says, else on AWS or at the server."""
-        session: Any = self.session  # the stubs want each service's name as a literal
-        variable = f"AWS_ENDPOINT_URL_{service.upper()}"
-        if self.is_aws or os.environ.get(variable) or os.environ.get("AWS_ENDPOINT_URL"):
-            return session.client(service)
         from botocore.config import Config
 
-        config = Config(proxies=self._proxies, s3={"addressing_style": "path"})
+        session: Any = self.session  # the stubs want each service's name as a literal
+        aside = self._unconfigured(service)
+        named = os.environ.get(_variable(service)) or os.environ.get("AWS_ENDPOINT_URL")
+        if self.is_aws or (named and not aside):
+            return session.client(service, config=Config(**aside))
+        config = Config(proxies=self._proxies, s3={"addressing_style": "path"}, **aside)
         return session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+    def _unconfigured(self, service: str) -> dict[str, Any]:
+        """For a Config: a shell that `lambent env` has prepared names a server, which AWS is not."""
+        named = os.environ.get(_variable(service))
+        ours = named is not None and named == os.environ.get("LAMBENT_ENDPOINT_URL")
+        return {"ignore_configured_endpoint_urls": True} if ours else {}
+
+
+def _variable(service: str) -> str:
+    return f"AWS_ENDPOINT_URL_{'CLOUDWATCH_LOGS' if service == 'logs' else service.upper()}"
 
 
 def _has_credentials(session: boto3.Session) -> bool:

@@ -125,11 +125,7 @@ class ChangeSets:
         *,
         disable_rollback: bool = False,
     ) -> None:
-        if change_set.execution != "AVAILABLE":
-            raise InvalidChangeSetStatus(
-                f"ChangeSet [{change_set.change_set_id}] cannot be executed in its current status "
-                f"of [{change_set.status}]"
-            )
+        _refuse_unavailable(change_set)
         wanted = Wanted(
             template=change_set.template,
             parameters=change_set.parameters,
@@ -140,6 +136,7 @@ class ChangeSets:
             access_key=access_key,
         )
         template = await self._workshop.run(lambda: wishes.read(wanted, stack, expands=True))
+        _refuse_unavailable(change_set)  # another may have executed it meanwhile
         if change_set.kind == "UPDATE":
             refuse_unusable(stack, "updated")
         change_set.execution = "EXECUTE_IN_PROGRESS"
@@ -160,3 +157,11 @@ class ChangeSets:
             )
         stack.change_sets.pop(change_set.name, None)
         await self._book.save(stack)
+
+
+def _refuse_unavailable(change_set: ChangeSet) -> None:
+    if change_set.execution != "AVAILABLE":
+        raise InvalidChangeSetStatus(
+            f"ChangeSet [{change_set.change_set_id}] cannot be executed in its current status "
+            f"of [{change_set.status}]"
+        )

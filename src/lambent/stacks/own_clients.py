@@ -17,7 +17,7 @@ from lambent.stacks import own_pages
 from lambent.stacks.errors import ResourceError
 
 OURS: Final = frozenset({"lambda", "logs"})
-UNLESS_CONFIGURED: Final = frozenset({"s3"})
+UNLESS_CONFIGURED: Final = frozenset({"iam", "s3"})
 """Here, too, as long as the settings name no other."""
 
 

@@ -115,7 +115,6 @@ class Workshop:
             client=lambda service: self._clients.client(
                 service, stack.account, stack.region, stack.access_key
             ),
-            has_endpoint=self._clients.has_endpoint,
             page=lambda method, path, document: self._clients.page(
                 stack.account, stack.region, stack.access_key, method, path, document
             ),

@@ -144,7 +144,7 @@ def test_what_we_answer_botocore_reads(operation, values):
 def test_documents_that_are_none(body):
     with pytest.raises(S3Error) as refused:
         wire.document(body)
-    assert refused.value.s3_code == "MalformedXML"
+    assert refused.value.wire_code == "MalformedXML"
 
 
 def test_errors_are_read_by_botocore():

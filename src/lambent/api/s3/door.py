@@ -93,7 +93,7 @@ def _asked(operation: OperationModel, pairs: list[tuple[str, str]], names: set[s
 def render(error: LambentError) -> Reply:
     error = as_aws_error(error)
     if isinstance(error, S3Error):
-        return wire.error(error.s3_status, error.s3_code, error.message or "", error.members)
+        return wire.error(error.wire_status, error.wire_code, error.message or "", error.members)
     if isinstance(error, (NotAvailable, UnknownOperation)):
         text = "A header or operation you provided implies functionality that is not implemented."
         return wire.error(501, "NotImplemented", f"{text} ({error.message})", {})

@@ -189,13 +189,14 @@ class _Reader:
 
     def _document(self, name: str, given: str | dict[str, Any]) -> Policy:
         if isinstance(given, dict):
-            return _identity_policy(name, given)
+            return identity_policy(name, given)
         if given not in self._given.policies:
             raise MalformedPolicy(f"{name} is '{given}', which Policies does not have")
-        return _identity_policy(f"policy {given}", self._given.policies[given])
+        return identity_policy(f"policy {given}", self._given.policies[given])
 
 
-def _identity_policy(name: str, given: dict[str, Any]) -> Policy:
+def identity_policy(name: str, given: str | dict[str, Any]) -> Policy:
+    """A policy that an identity has; raises `MalformedPolicy`."""
     policy = document.read(name, given)
     for statement in policy.statements:
         if statement.principals is not None:

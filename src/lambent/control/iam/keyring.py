@@ -6,7 +6,7 @@ keys issued here for functions, which carry all that is needed in their token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,7 +55,10 @@ class KeyRing:
         identities: Identities = NOBODY,
         sessions: Sessions | None = None,
         clock: Clock | None = None,
+        made: Callable[[str], Role | None] = lambda _: None,
     ) -> None:
+        """`made` finds roles by ARN that no file holds."""
+        self._made = made
         self.identities = identities
         self._sessions = sessions
         self._clock = clock
@@ -99,8 +102,8 @@ class KeyRing:
         return None if known is None else known.secret
 
     def session_caller(self, session: Session) -> Caller:
-        """A role that is not in the file has no policies of its own."""
-        role = self.identities.roles.get(session.role_arn)
+        """A role that nobody knows has no policies of its own."""
+        role = self._role(session.role_arn)
         account, name = session.role_arn.split(":")[4], session.role_arn.rsplit("/", 1)[-1]
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session.name}"
         return Caller(
@@ -111,9 +114,13 @@ class KeyRing:
             self.identities.organization if role is not None else "",
         )
 
+    def _role(self, arn: str) -> Role | None:
+        """Of the file, else one that was made through the API."""
+        return self.identities.roles.get(arn) or self._made(arn)
+
     def check_trust(self, role_arn: str) -> None:
-        """Raises `AccessDenied` for a role of the file that does not let Lambda assume it."""
-        role = self.identities.roles.get(role_arn)
+        """Raises `AccessDenied` for a known role that does not let Lambda assume it."""
+        role = self._role(role_arn)
         if role is None or role.trust is None or _trusts(role):
             return
         raise AccessDenied("The role defined for the function cannot be assumed by Lambda.")

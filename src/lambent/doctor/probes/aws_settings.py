@@ -61,7 +61,7 @@ def _with_endpoint(name: str, url: str, identity: str) -> Finding:
         return Finding(
             "warn",
             f"{name} = {shown} for every AWS service",
-            why="S3, STS and all others go there too, and this server has only Lambda and logs",
+            why="SQS, KMS and all others go there too, and this server does not have them",
             fix='unset AWS_ENDPOINT_URL; eval "$(lambent env)"',
         )
     return Finding("ok", f"{name} = {shown}" + (f", with {identity}" if identity else ""))

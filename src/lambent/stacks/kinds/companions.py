@@ -12,6 +12,8 @@ import msgspec
 from lambent.stacks.kinds.calling import call, delete
 from lambent.stacks.kinds.kind import Done, Kind, Properties, World, picked, required, tags_of
 
+_BY_DEFAULT: Final = "ServerSideEncryptionByDefault"
+
 
 class Bucket:
     name = "AWS::S3::Bucket"
@@ -27,19 +29,47 @@ class Bucket:
         )
         call(client, "create_bucket", Bucket=name, **where)
         self._configure(client, name, properties)
+        self._tag(world, client, name, properties)
         return self._done(world, name)
 
     def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:  # noqa: ARG002
-        self._configure(world.client("s3"), physical_id, new)
+        client = world.client("s3")
+        self._configure(client, physical_id, new)
+        self._tag(world, client, physical_id, new)
         return self._done(world, physical_id)
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:  # noqa: ARG002
         delete(world.client("s3"), "delete_bucket", Bucket=physical_id)
 
     @staticmethod
+    def _tag(world: World, client: Any, name: str, properties: Properties) -> None:
+        if tags := tags_of(world, properties):
+            pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+            call(client, "put_bucket_tagging", Bucket=name, Tagging={"TagSet": pairs})
+
+    @staticmethod
     def _configure(client: Any, name: str, properties: Properties) -> None:
+        """What has operations of its own, each by the name that the API has for it."""
         if versioning := properties.get("VersioningConfiguration"):
             call(client, "put_bucket_versioning", Bucket=name, VersioningConfiguration=versioning)
+        if encryption := properties.get("BucketEncryption"):
+            rules = [
+                {
+                    ("ApplyServerSideEncryptionByDefault" if key == _BY_DEFAULT else key): value
+                    for key, value in rule.items()
+                }
+                for rule in encryption.get("ServerSideEncryptionConfiguration") or ()
+            ]
+            call(
+                client, "put_bucket_encryption", Bucket=name,
+                ServerSideEncryptionConfiguration={"Rules": rules},
+            )  # fmt: skip
+        for member, operation in (
+            ("PublicAccessBlockConfiguration", "put_public_access_block"),
+            ("OwnershipControls", "put_bucket_ownership_controls"),
+        ):
+            if value := properties.get(member):
+                call(client, operation, Bucket=name, **{member: value})
 
     @staticmethod
     def _done(world: World, name: str) -> Done:

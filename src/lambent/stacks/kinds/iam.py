@@ -1,7 +1,6 @@
-"""AWS::IAM::Role and policies: at the configured IAM, or, where there is none, kept in the stack.
+"""AWS::IAM::Role and policies: at the configured IAM, or, where there is none, at this server's own.
 
-A role without an IAM has a name, an ARN and its policies, which is all that a function needs here;
-its stack remembers it. (AWS CloudFormation template reference, AWS::IAM.)
+(AWS CloudFormation template reference, AWS::IAM.)
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from lambent.stacks.errors import ResourceError
 from lambent.stacks.kinds.calling import call, delete
-from lambent.stacks.kinds.kind import Done, Kind, Properties, World, required, tags_of
+from lambent.stacks.kinds.kind import Done, Kind, Properties, World, picked, required, tags_of
 
 
 def _text(document: Any) -> str:
@@ -25,32 +25,37 @@ class Role:
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "AssumeRolePolicyDocument")
         name = str(properties.get("RoleName") or world.name(logical_id))
-        if world.has_endpoint("iam"):
-            client = world.client("iam")
-            tags = [{"Key": k, "Value": v} for k, v in tags_of(world, properties).items()]
-            call(
-                client, "create_role", RoleName=name, Path=properties.get("Path", "/"),
-                AssumeRolePolicyDocument=_text(properties["AssumeRolePolicyDocument"]),
-                **({"Tags": tags} if tags else {}),
-            )  # fmt: skip
+        client = world.client("iam")
+        tags = [{"Key": k, "Value": v} for k, v in tags_of(world, properties).items()]
+        call(
+            client, "create_role", RoleName=name, Path=properties.get("Path", "/"),
+            AssumeRolePolicyDocument=_text(properties["AssumeRolePolicyDocument"]),
+            **picked(properties, "Description", "MaxSessionDuration", "PermissionsBoundary"),
+            **({"Tags": tags} if tags else {}),
+        )  # fmt: skip
+        try:
             self._grant(client, name, {}, properties)
-        return self._done(world, name, properties)
+        except ResourceError:
+            self.delete(world, name, properties)
+            raise
+        return self._done(client, name)
 
     def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
-        if world.has_endpoint("iam"):
-            client = world.client("iam")
-            call(
-                client, "update_assume_role_policy", RoleName=physical_id,
-                PolicyDocument=_text(new["AssumeRolePolicyDocument"]),
-            )  # fmt: skip
-            self._grant(client, physical_id, old, new)
-        return self._done(world, physical_id, new)
+        client = world.client("iam")
+        call(
+            client, "update_assume_role_policy", RoleName=physical_id,
+            PolicyDocument=_text(new["AssumeRolePolicyDocument"]),
+        )  # fmt: skip
+        described = picked(new, "Description", "MaxSessionDuration")
+        if described != picked(old, "Description", "MaxSessionDuration"):
+            call(client, "update_role", RoleName=physical_id, **described)
+        self._grant(client, physical_id, old, new)
+        return self._done(client, physical_id)
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:
-        if world.has_endpoint("iam"):
-            client = world.client("iam")
-            self._grant(client, physical_id, properties, {})
-            delete(client, "delete_role", RoleName=physical_id)
+        client = world.client("iam")
+        self._grant(client, physical_id, properties, {})
+        delete(client, "delete_role", RoleName=physical_id)
 
     @staticmethod
     def _grant(client: Any, name: str, old: Properties, new: Properties) -> None:
@@ -73,9 +78,9 @@ class Role:
             )  # fmt: skip
 
     @staticmethod
-    def _done(world: World, name: str, properties: Properties) -> Done:
-        arn = f"arn:aws:iam::{world.account}:role{properties.get('Path', '/')}{name}"
-        return Done(name, {"Arn": arn, "RoleId": f"AROA{name.upper()[:17]}"})
+    def _done(client: Any, name: str) -> Done:
+        found = call(client, "get_role", RoleName=name)["Role"]
+        return Done(name, {"Arn": found["Arn"], "RoleId": found["RoleId"]})
 
 
 class Policy:
@@ -98,8 +103,6 @@ class Policy:
 
     @staticmethod
     def _put(world: World, old: Properties, new: Properties) -> None:
-        if not world.has_endpoint("iam"):
-            return
         client = world.client("iam")
         wanted = new.get("Roles") or []
         for role in old.get("Roles") or []:
@@ -119,17 +122,14 @@ class ManagedPolicy:
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "PolicyDocument")
         name = str(properties.get("ManagedPolicyName") or world.name(logical_id))
-        path = properties.get("Path", "/")
-        arn = f"arn:aws:iam::{world.account}:policy{path}{name}"
-        if world.has_endpoint("iam"):
-            client = world.client("iam")
-            found = call(
-                client, "create_policy", PolicyName=name, Path=path,
-                PolicyDocument=_text(properties["PolicyDocument"]),
-            )  # fmt: skip
-            arn = found["Policy"]["Arn"]
-            self._attach(world, arn, {}, properties)
-        return Done(arn, {"PolicyArn": arn})
+        found = call(
+            world.client("iam"), "create_policy", PolicyName=name,
+            Path=properties.get("Path", "/"), PolicyDocument=_text(properties["PolicyDocument"]),
+            **picked(properties, "Description"),
+        )  # fmt: skip
+        arn = found["Policy"]["Arn"]
+        self._attach(world, arn, {}, properties)
+        return Done(arn, {"PolicyArn": arn, "PolicyId": found["Policy"]["PolicyId"]})
 
     def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
         self._attach(world, physical_id, old, new)
@@ -137,13 +137,10 @@ class ManagedPolicy:
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:
         self._attach(world, physical_id, properties, {})
-        if world.has_endpoint("iam"):
-            delete(world.client("iam"), "delete_policy", PolicyArn=physical_id)
+        delete(world.client("iam"), "delete_policy", PolicyArn=physical_id)
 
     @staticmethod
     def _attach(world: World, arn: str, old: Properties, new: Properties) -> None:
-        if not world.has_endpoint("iam"):
-            return
         client = world.client("iam")
         before, after = old.get("Roles") or [], new.get("Roles") or []
         for role in before:

@@ -26,7 +26,6 @@ class World:
     client: Callable[[str], Any]
     """A boto3 client of a service: this server for Lambda and Logs, the configured endpoint for
     the others. Raises `ResourceError` where none is configured."""
-    has_endpoint: Callable[[str], bool]
     page: Callable[[str, str, dict[str, Any] | None], dict[str, Any]]
     """Method, path and document of one of this server's own pages → its answer."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +72,15 @@ def required(properties: Properties, *names: str) -> None:
             raise ResourceError(
                 f"Property validation failure: [The property {{/{name}}} is required]"
             )
+
+
+def only(properties: Properties, kind: str, names: frozenset[str]) -> None:
+    """Raises `ResourceError` naming a property that would be left out in silence."""
+    if unknown := sorted(set(properties) - names):
+        raise ResourceError(
+            f"Properties validation failed for resource of type {kind} with message: "
+            f"#: extraneous key [{unknown[0]}] is not permitted"
+        )
 
 
 def picked(properties: Properties, *names: str) -> dict[str, Any]:

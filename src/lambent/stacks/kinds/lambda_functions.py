@@ -11,14 +11,21 @@ from typing import Any, Final
 
 from lambent.stacks.errors import ResourceError
 from lambent.stacks.kinds.calling import call, delete
-from lambent.stacks.kinds.kind import Done, Kind, Properties, World, picked, required, tags_of
+from lambent.stacks.kinds.kind import Done, Kind, Properties, World, only, picked, required, tags_of
 
 _CONFIGURATION: Final = (
-    "CapacityProviderConfig", "DeadLetterConfig", "Description", "DurableConfig", "Environment",
-    "EphemeralStorage", "FileSystemConfigs", "Handler", "ImageConfig", "Layers", "LoggingConfig",
-    "MemorySize", "Role", "Runtime", "SnapStart", "Timeout", "TracingConfig", "VpcConfig",
+    "AcceleratorConfig", "CapacityProviderConfig", "DeadLetterConfig", "Description",
+    "DurableConfig", "Environment", "EphemeralStorage", "FileSystemConfigs", "Handler",
+    "ImageConfig", "Layers", "LoggingConfig", "MemorySize", "Role", "Runtime", "RuntimeConfig",
+    "SnapStart", "Timeout", "TracingConfig", "VpcConfig",
 )  # fmt: skip
 _AT_CREATION: Final = ("Architectures", "PackageType", "TenancyConfig")
+_KNOWN: Final = frozenset(
+    {
+        *_CONFIGURATION, *_AT_CREATION, "Code", "CodeSigningConfigArn", "FunctionName", "KmsKeyArn",
+        "RecursiveLoop", "ReservedConcurrentExecutions", "RuntimeManagementConfig", "Tags",
+    }
+)  # fmt: skip
 _SUFFIXES: Final = {"python": "py", "nodejs": "js"}
 
 
@@ -30,6 +37,7 @@ class Function:
 
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "Code", "Role")
+        only(properties, self.name, _KNOWN)
         client = world.client("lambda")
         name = str(properties.get("FunctionName") or world.name(logical_id))
         parameters = picked(properties, *_CONFIGURATION, *_AT_CREATION)
@@ -50,6 +58,7 @@ class Function:
         return self._done(client, name)
 
     def update(self, world: World, physical_id: str, old: Properties, new: Properties) -> Done:
+        only(new, self.name, _KNOWN)
         client = world.client("lambda")
         self._sign(client, physical_id, old, new)
         if old.get("Code") != new.get("Code") or old.get("Architectures") != new.get(
