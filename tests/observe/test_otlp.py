@@ -103,7 +103,7 @@ def test_a_segment_and_what_is_in_it_become_spans_of_the_same_ids(collector):
         metadata={"default": {"a": [1]}}, http={"response": {"status": 200}},
         subsegments=[inner, segment(2, in_progress=True), "junk", {"id": "x"}],
     )  # fmt: skip
-    exporter.offer(SCOPE, "f", whole)
+    exporter.offer(SCOPE, "f", whole, 100)
     assert collector.came.wait(10)
     exporter.close()
     (resource, outer), (_, nested) = collector.spans()
@@ -139,8 +139,8 @@ def test_a_segment_and_what_is_in_it_become_spans_of_the_same_ids(collector):
 )  # fmt: skip
 def test_what_cannot_be_a_span_costs_only_itself(collector, broken):
     exporter = started(collector.url)
-    exporter.offer(SCOPE, "f", segment(0) | broken)
-    exporter.offer(SCOPE, "f", segment(7))
+    exporter.offer(SCOPE, "f", segment(0) | broken, 100)
+    exporter.offer(SCOPE, "f", segment(7), 100)
     assert collector.came.wait(10)
     exporter.close()
     assert [span.name for _, span in collector.spans()] == ["n7"]
@@ -151,7 +151,7 @@ def test_deep_nesting_ends(collector):
     for nth in range(1, 500):
         deep = segment(nth, subsegments=[deep])
     exporter = started(collector.url)
-    exporter.offer(SCOPE, "f", deep)
+    exporter.offer(SCOPE, "f", deep, 100)
     assert collector.came.wait(10)
     exporter.close()
     assert len(collector.spans()) == 33
@@ -160,7 +160,7 @@ def test_deep_nesting_ends(collector):
 @pytest.mark.parametrize("collector", [(503, 429)], indirect=True)
 def test_a_collector_that_is_busy_is_asked_again(collector):
     exporter = started(collector.url)
-    exporter.offer(SCOPE, "f", segment())
+    exporter.offer(SCOPE, "f", segment(), 100)
     assert collector.came.wait(10)
     exporter.close()
     assert len(collector.spans()) == 1
@@ -170,12 +170,12 @@ def test_a_collector_that_is_busy_is_asked_again(collector):
 @pytest.mark.parametrize("collector", [(400,)], indirect=True)
 def test_what_is_refused_is_counted_and_the_next_batch_goes(collector):
     exporter = started(collector.url)
-    exporter.offer(SCOPE, "f", segment(0))
+    exporter.offer(SCOPE, "f", segment(0), 100)
     end = time.monotonic() + 10
     while not exporter.dropped and time.monotonic() < end:
         time.sleep(0.01)
     assert exporter.dropped == 1
-    exporter.offer(SCOPE, "f", segment(1))
+    exporter.offer(SCOPE, "f", segment(1), 100)
     assert collector.came.wait(10)
     exporter.close()
     assert [span.name for _, span in collector.spans()] == ["n1"]
@@ -185,7 +185,7 @@ def test_without_a_collector_the_queue_is_bounded_and_the_end_is_quick(monkeypat
     monkeypatch.setattr(otlp, "QUEUE_MAX", 100)
     exporter = OtlpExporter("http://127.0.0.1:1", {}, first_wait_s=60)
     for nth in range(250):
-        exporter.offer(SCOPE, "f", segment(nth))
+        exporter.offer(SCOPE, "f", segment(nth), 100)
     assert exporter.dropped == 150
     exporter.start()
     before = time.monotonic()
@@ -194,10 +194,19 @@ def test_without_a_collector_the_queue_is_bounded_and_the_end_is_quick(monkeypat
     assert exporter.dropped == 250
 
 
+def test_large_segments_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(otlp, "BYTES_MAX", 1_000)
+    exporter = OtlpExporter("http://127.0.0.1:1", {}, first_wait_s=60)
+    for size in (600, 600, 300, 101):
+        exporter.offer(SCOPE, "f", segment(), size)
+    assert exporter.dropped == 2
+    exporter.close()
+
+
 def test_batches_are_bounded(collector):
     exporter = OtlpExporter(collector.url, {}, gather_s=0.01)
     for nth in range(otlp.BATCH + 10):
-        exporter.offer(SCOPE, "f", segment(nth))
+        exporter.offer(SCOPE, "f", segment(nth), 100)
     exporter.start()
     end = time.monotonic() + 10
     while len(collector.requests) < 2 and time.monotonic() < end:

@@ -23,7 +23,7 @@ from lambent.engine.call import Call
 from lambent.errors import LambentError
 from lambent.observe.told_calls import ToldCalls
 from lambent.observe.trace_header import TraceHeader
-from lambent.observe.traces import Document, Traces, parse
+from lambent.observe.traces import OWN_BYTES, Document, Traces, parse
 from lambent.sandbox.spec import Sandbox
 
 log = structlog.get_logger()
@@ -109,11 +109,11 @@ class Tracer:
             document = parse(datagram)
             if document is not None:
                 self._traces.add(self._scope, document, len(datagram))
-                self._export(document)
+                self._export(document, len(datagram))
                 self._told_calls.note(self._scope, self._target.function_name, document)
 
-    def _export(self, document: Document) -> None:
-        self._traces.export(self._scope, self._target.function_name, document)
+    def _export(self, document: Document, size: int = OWN_BYTES) -> None:
+        self._traces.export(self._scope, self._target.function_name, document, size)
 
     def begin(self, call: Call) -> bool:
         """Before delivery: the function's segment is its parent in the header that it sees.

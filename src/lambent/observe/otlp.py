@@ -24,7 +24,9 @@ from lambent.observe.traces import Document, Scope, Segment
 log = structlog.get_logger()
 
 QUEUE_MAX: Final = 4_096
-"""Segments that may wait; of each at most 64 KB, as the daemon takes them."""
+"""Segments that may wait."""
+BYTES_MAX: Final = 32 * 1024 * 1024
+"""What they may take together: functions write them, of up to 64 KB each."""
 BATCH: Final = 512
 GATHER_S: Final = 1.0
 SEND_S: Final = 10.0
@@ -57,7 +59,9 @@ class OtlpExporter:
         }
         self._gather_s = gather_s
         self._first_wait_s = first_wait_s
-        self._queue: deque[Segment] = deque()
+        self._queue: deque[tuple[Segment, int]] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._pool = urllib3.PoolManager(maxsize=1, retries=False, timeout=SEND_S)
@@ -69,12 +73,14 @@ class OtlpExporter:
     def start(self) -> None:
         self._thread.start()
 
-    def offer(self, scope: Scope, function: str, document: Document) -> None:
-        """A finished segment of that function, not to be changed any more."""
-        if len(self._queue) >= QUEUE_MAX:
-            self.dropped += 1
-            return
-        self._queue.append((scope, function, document))
+    def offer(self, scope: Scope, function: str, document: Document, size: int) -> None:
+        """A finished segment of that function, not to be changed any more; `size` in bytes."""
+        with self._lock:
+            if len(self._queue) >= QUEUE_MAX or self._bytes + size > BYTES_MAX:
+                self.dropped += 1
+                return
+            self._queue.append(((scope, function, document), size))
+            self._bytes += size
         if len(self._queue) >= BATCH or not self._wake.is_set():
             self._wake.set()
 
@@ -96,14 +102,18 @@ class OtlpExporter:
                 self._send_batch()
 
     def _send_batch(self) -> None:
-        taken = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        with self._lock:
+            parts = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(size for _, size in parts)
+        taken = [segment for segment, _ in parts]
         try:
             why = self._send(gzip.compress(self._encode(taken), 1))
         except Exception:
             log.exception("otlp.batch_failed", segments=len(taken))
             why = "see above"
         if why:
-            self.dropped += len(taken)
+            with self._lock:
+                self.dropped += len(taken)
         if bool(why) != self._failing:  # one line when it begins, one when it is over
             self._failing = bool(why)
             if why:

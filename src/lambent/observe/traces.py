@@ -47,13 +47,15 @@ class Traces:
         self._bytes = 0
         self.dropped = 0
         """Documents that were too many for their trace."""
-        self.exporter: Callable[[Scope, str, Document], None] | None = None
-        """Hears of every document once it is whole, with its function's name."""
+        self.exporter: Callable[[Scope, str, Document, int], None] | None = None
+        """Hears of every document once it is whole, with its function's name and its size."""
 
-    def export(self, scope: Scope, function: str, document: Document) -> None:
+    def export(
+        self, scope: Scope, function: str, document: Document, size: int = OWN_BYTES
+    ) -> None:
         """The document will not change any more."""
         if self.exporter is not None:
-            self.exporter(scope, function, document)
+            self.exporter(scope, function, document, size)
 
     def add(self, scope: Scope, document: Document, size: int = OWN_BYTES) -> bool:
         """Keep a document with a `trace_id`; False when its trace is full."""
