@@ -306,3 +306,20 @@ def test_the_memory_of_signatures_is_bounded_and_never_forgets_too_early():
     claim = judge.claim(third)
     asyncio.run(clock.advance(400))  # the first two have run out
     judge.verify(third, claim, b"")
+
+
+def test_a_date_header_will_do_if_it_is_signed():
+    """botocore signs by it when a request has one."""
+    head = signed(headers={"Date": "whenever"})
+    assert head.headers.get(b"x-amz-date") is None
+    assert verify(head).account == "123456789012"
+    with pytest.raises(InvalidSignature):
+        verify(with_header(head, b"date", b"Mon, 30 Nov 2026 00:00:00 GMT"))
+    hidden = dict(head.headers.items())
+    hidden[b"authorization"] = hidden[b"authorization"].replace(b"date;", b"")
+    with pytest.raises(InvalidSignature, match="'date' must be a 'SignedHeader'"):
+        verify(changed(head, headers=Headers(list(hidden.items()))))
+    with pytest.raises(InvalidSignature, match="ISO-8601"):
+        verify(with_header(head, b"date", b"whenever"))
+    with pytest.raises(InvalidSignature, match="expired"):
+        verify(head, offset_s=301)

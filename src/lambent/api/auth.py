@@ -12,6 +12,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -236,7 +237,7 @@ def _parts(head: Head) -> _Parts:
 def _from_header(text: str, head: Head) -> _Parts:
     algorithm, _, rest = text.partition(" ")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    timestamp = head.headers.get(b"x-amz-date")
+    timestamp = _date(head.headers)
     token = head.headers.get(b"x-amz-security-token")
     missing = [
         f"Authorization header requires '{name}' parameter."
@@ -254,10 +255,22 @@ def _from_header(text: str, head: Head) -> _Parts:
         credential=fields["Credential"],
         signed=fields["SignedHeaders"],
         signature=fields["Signature"],
-        timestamp=timestamp.decode("latin-1").strip(),
+        timestamp=timestamp,
         lifetime=SKEW,
         token=None if token is None else token.decode("latin-1").strip(),
     )
+
+
+def _date(headers: Headers) -> str | None:
+    """X-Amz-Date; without it Date, which may be written as HTTP writes dates."""
+    given = headers.get(b"x-amz-date") or headers.get(b"date")
+    text = None if given is None else given.decode("latin-1").strip()
+    if text is None or _STAMP.fullmatch(text):
+        return text
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC).strftime(_FORM)
+    except ValueError:
+        return text
 
 
 def _from_query(query: bytes) -> _Parts:
@@ -287,8 +300,11 @@ def _check_signed(head: Head, signed: tuple[str, ...]) -> None:
     if list(signed) != sorted(set(signed)):
         raise InvalidSignature("'SignedHeaders' must be sorted and name each header once.")
     names = {name.decode("latin-1") for name, _ in head.headers.items()}
-    for name in sorted(names | {"host"}):
-        if (name == "host" or name.startswith("x-amz-")) and name not in signed:
+    required = {"host"}
+    if b"authorization" in head.headers and "x-amz-date" not in names:
+        required.add("date")  # it says when the signature was made
+    for name in sorted(names | required):
+        if (name in required or name.startswith("x-amz-")) and name not in signed:
             raise InvalidSignature(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
     absent = set(signed) - names
     if absent:
