@@ -29,8 +29,8 @@ from lambent.sandbox.spawner_link import SpawnerLink
 from lambent.sandbox.spec import Egress, Feature, SandboxSpec
 from lambent.sandbox.tmpdisk import TmpDisk, TmpDisks
 
-THREADS = 4
-"""For system calls that may wait: making and removing groups, disks and links."""
+THREADS = 8
+"""For system calls that wait more than they work: making and removing groups, disks and links."""
 
 
 class NamespaceHost:

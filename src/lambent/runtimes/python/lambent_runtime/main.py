@@ -36,6 +36,7 @@ _NOT_VALUES = _STREAMS | {_CoroutineType}
 
 def main() -> None:
     prepare()
+    reader = Reader()  # before Init: forks of a template have it in common until they read
     try:
         handler = init()
         if handler is None:
@@ -44,7 +45,7 @@ def main() -> None:
             from . import workers
 
             workers.serve_forks(_on_sigterm)  # comes back in each worker
-        serve(handler, Reader())
+        serve(handler, reader)
     except ChannelClosed:
         leave(0)
 
