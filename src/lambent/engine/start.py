@@ -19,7 +19,7 @@ from lambent.errors import TooManyRequests
 if TYPE_CHECKING:
     from lambent.engine.pool import Pool
 
-FORK_SHARE = 1 / 2
+FORK_SHARE = 1 / 3
 """Of the turn of an Init, which works for hundreds of milliseconds; a fork for 6, and then it waits
 for disks and grace periods of the kernel. Not less: what starts at once is not given up any more when
 those before it have served all calls, and a burst of short calls needs few environments."""
