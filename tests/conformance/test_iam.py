@@ -476,6 +476,13 @@ def test_explain_says_which_statement(guarded):
     assert explained("user/by-function") == (True, "the function's policy")
     assert explained("user/nobody") == (False, "")
     assert explained("role/caller", resource=FUNCTION) == (True, "policy 1 of role caller")
+    guarded.function("explained")
+    guarded.client.add_permission(
+        FunctionName="explained", StatementId="a", Action="lambda:GetFunction", Principal=AFAR
+    )
+    visitor, lent = f"arn:aws:iam::{AFAR}:user/afar-both", f"{HERE}:function:explained"
+    assert explained(visitor, "lambda:GetFunction", lent) == (True, "policy 1 of user afar-both")
+    assert explained(visitor, INVOKE, lent) == (False, "")
 
 
 def test_the_least_policy_is_what_was_seen(guarded):

@@ -80,6 +80,10 @@ BY_POLICY: Final = frozenset(
     }
 )  # fmt: skip
 """Operations that a function's own policy can allow, and so those of another account's callers."""
+BY_POLICY_ACTIONS: Final = frozenset(
+    f"lambda:{_ACTIONS.get(operation, operation)}".lower() for operation in BY_POLICY
+)
+"""The same as actions, in lower case."""
 LAYER_READS: Final = frozenset({"GetLayerVersion", "GetLayerVersionByArn"})
 """A layer's own policy is asked by the rules on layers."""
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from lambent.api import callers
+from lambent.api import actions, callers
 from lambent.api.access import Access, applicable, refusal
 from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
@@ -127,7 +127,7 @@ class IamPages:
             context[key.lower()] = [value]
         policy = ""
         parts = resource.split(":")
-        if action.lower() == "lambda:invokefunction" and parts[5:6] == ["function"]:
+        if action.lower() in actions.BY_POLICY_ACTIONS and parts[5:6] == ["function"]:
             texts = self._access.function_policies(parts[4], parts[3], parts[6])
             policy = texts.get(parts[7] if len(parts) > 7 else LATEST, "")
         asked = Query(caller.principal, action, resource, context)
