@@ -1,7 +1,7 @@
-"""`python scripts/compiled_pipelines.py`: what `lambent model compile` does with 50 kinds of models.
+"""`python scripts/compiled_pipelines.py`: what `lambent model compile` does with 67 kinds of models.
 
 Each case is trained on made-up data and goes through the same decision as a user's model: refused by
-name, converted, or below the gate. The table in docs/compile.md is written from it; a slow test runs
+name, converted, or below the gate. The table in docs/models.md is written from it; a slow test runs
 the cases again and compares.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs/compile.md"
+PAGE = Path(__file__).parents[1] / "docs/models.md"
 BEGIN, END = "<!-- pipelines: begin -->", "<!-- pipelines: end -->"
 
 

@@ -85,3 +85,16 @@ def test_a_name_alone_leads_nowhere(tmp_path):
     with pytest.raises(Problem) as caught:
         resolve("churn/1", None, tmp_path)
     assert "--registry" in caught.value.fix
+
+
+def test_a_native_package_brings_the_versions_it_was_made_with(package, tmp_path):
+    (package / "compile.json").write_text(
+        json.dumps({"libraries": ["sklearn", "xgboost"], "versions": {"scikit-learn": "1.5.2"}})
+    )
+    facts = json.loads((package / "model.json").read_text()) | {"model": "model.skops"}
+    (package / "model.json").write_text(json.dumps(facts))
+    model_function.plan(model_source.Source(package), tmp_path / "function", "python3.13")
+    wanted = (tmp_path / "function/requirements.txt").read_text().splitlines()
+    assert "scikit-learn==1.5.2" in wanted
+    assert any(one.startswith("xgboost-cpu==") for one in wanted)
+    assert not any(one.startswith("onnxruntime") for one in wanted)

@@ -27,6 +27,7 @@ from lambent.delivery.template import FunctionPlan
 
 SERVER: Final = "lambent_inference"
 EVENT: Final = "warm_up.json"
+REPORT: Final = "compile.json"
 MEMORY_MB: Final = 1769  # AWS gives a whole core from here on
 TIMEOUT_S: Final = 60
 NATIVE: Final = ("scikit-learn", "skops", "joblib", "pandas")
@@ -122,17 +123,24 @@ def _server() -> Path:
 def _native(package: Path) -> list[str]:
     """The model's own libraries in the versions that it was packaged with."""
     names = list(NATIVE)
-    report = package / "compile.json"
-    if report.is_file():
-        used = json.loads(report.read_text()).get("libraries", ())
-        names += [name for module, name in BOOSTERS.items() if module in used]
-    found = []
-    for name in names:
+    report: dict[str, Any] = {}
+    if (package / REPORT).is_file():
+        report = json.loads((package / REPORT).read_text())
+    used = report.get("libraries", ())
+    names += [name for module, name in BOOSTERS.items() if module in used]
+    known = report.get("versions", {})
+    found = [(name, known.get(name) or _installed(name)) for name in names]
+    return [f"{name}=={version}" for name, version in found if version]
+
+
+def _installed(name: str) -> str | None:
+    """The version here; the small package of XGBoost is the same code as the large one."""
+    for one in (name, name.removesuffix("-cpu")):
         try:
-            found.append(f"{name}=={metadata.version(name)}")
+            return metadata.version(one)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return None
 
 
 def ensure_url(aws: Aws, plan: FunctionPlan) -> str:

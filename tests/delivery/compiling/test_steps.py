@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from lambent.delivery.compiling import convert, gate, sample, steps
+from lambent.delivery.compiling import convert, gate, refusals, sample, steps
 from lambent.delivery.problem import Problem
 
 REFUSED = {
@@ -136,6 +136,23 @@ def test_what_is_known_to_be_wrong_is_refused_by_name():
     assert {name: one.decision for name, one in found.items()} == dict.fromkeys(REFUSED, "refused")
     for name, word in REFUSED.items():
         assert word in found[name].reason
+
+
+def test_histograms_are_refused_where_their_converter_does_not_work(monkeypatch):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    monkeypatch.setattr(refusals.metadata, "version", lambda _: "7.35.0")
+    reason = refusals.refused(HistGradientBoostingClassifier())
+    assert "protobuf 7.35.0" in reason
+    assert "protobuf<7" in reason
+    assert refusals.refused(LogisticRegression()) is None
+
+
+def test_a_soft_vote_is_rewritten_and_left_as_it_was():
+    model, rows = pipelines.cases()["VotingClassifier, soft"](pipelines.data())
+    outcome = steps.decide(model, sample.of_table(rows, model))
+    assert outcome.graph is not None, outcome.reason
+    assert model.flatten_transform
 
 
 def test_a_refused_model_is_packaged_as_it_is(tmp_path):

@@ -3,7 +3,7 @@
 What the server feeds decides the inputs: one float matrix where every column is a number and none is
 picked by name, else one input per column. Outputs are the label and, of a classifier that has them,
 the probabilities; scores of other kinds are left out because nobody may take them for such.
-XGBoost's converter wants features named f0, f1…, so a copy of the model has its names taken away.
+What a converter does not take but can be had without changing an answer is changed in a copy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def convert(model: Any, sample: Sample) -> bytes:
 
     _register(model)
     options = {"zipmap": False} if has_probabilities(model) else None
-    plain = _without_names(model)
+    plain = _rewritten(model)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # converters warn about their own dependencies
@@ -74,14 +74,22 @@ def _inputs(model: Any, sample: Sample) -> list[tuple[str, Any]]:
     ]
 
 
-def _without_names(model: Any) -> Any:
+def _rewritten(model: Any) -> Any:
+    """A copy that answers the same and has a converter, where something stands in its way.
+
+    XGBoost loses the names of its features. A soft vote gives its shares per estimator, which only
+    its own `transform` shows and nobody asks for here.
+    """
     boosted = [one for one in parts(model) if type(one).__module__.startswith("xgboost")]
-    if not boosted:
+    votes = [one for one in parts(model) if getattr(one, "flatten_transform", False)]
+    if not boosted and not votes:
         return model
     plain = copy.deepcopy(model)
     for one in parts(plain):
         if type(one).__module__.startswith("xgboost"):
             one.get_booster().feature_names = None
+        elif hasattr(one, "flatten_transform"):
+            one.flatten_transform = False
     return plain
 
 

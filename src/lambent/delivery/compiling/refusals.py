@@ -7,9 +7,11 @@ the sample comes out. `RULES` is the list; each rule sees every estimator inside
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from typing import Any, Final
 
 DEPTH_MAX: Final = 12
+PROTOBUF_BROKEN: Final = 7
 DEFAULT_WORDS: Final = r"(?u)\b\w\w+\b"
 Rule = Callable[[Any], str | None]
 
@@ -56,6 +58,18 @@ def _native_categories(part: Any) -> str | None:
     if type(part).__name__.startswith("HistGradientBoosting") and flags is not None and any(flags):
         return "its own categorical features convert to other splits; encode them before it"
     return None
+
+
+def _protobuf(part: Any) -> str | None:
+    if not type(part).__name__.startswith("HistGradientBoosting"):
+        return None
+    installed = metadata.version("protobuf")
+    if int(installed.partition(".")[0]) < PROTOBUF_BROKEN:
+        return None
+    return (
+        f"its converter does not work with protobuf {installed}; "
+        f"pip install 'protobuf<{PROTOBUF_BROKEN}'"
+    )
 
 
 def _words(part: Any) -> str | None:
@@ -141,6 +155,7 @@ def _sparse_into_xgboost(steps: list[Any]) -> str | None:
 
 RULES: Final[tuple[Rule, ...]] = (
     _native_categories,
+    _protobuf,
     _words,
     _function,
     _hard_vote,

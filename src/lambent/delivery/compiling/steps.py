@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -192,9 +193,10 @@ def _as_functions(
 
 
 def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    names = ("scikit-learn", "skl2onnx", "onnxmltools", "onnxruntime", "lightgbm", "xgboost-cpu")
+    names = (
+        "scikit-learn", "skl2onnx", "onnxmltools", "onnxruntime", "lightgbm", "xgboost-cpu",
+        "xgboost", "skops", "joblib", "pandas", "protobuf",
+    )  # fmt: skip
     found = {}
     for name in names:
         try:
