@@ -234,7 +234,8 @@ def test_who_waits_too_long_is_told_to_come_again_and_nothing_is_lost(
 def test_a_load_that_another_leads_is_not_waited_for_for_ever(
     write, graph, boxes, manager, monkeypatch
 ):
-    write("a/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
+    for name in ("a", "b"):
+        write(f"{name}/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
     begun, go = threading.Event(), threading.Event()
     real = loading.load
 
@@ -249,8 +250,9 @@ def test_a_load_that_another_leads_is_not_waited_for_for_ever(
         models = manager(model_wait_s=0.2)
         leader = asyncio.ensure_future(models.add("a"))
         await asyncio.to_thread(begun.wait, 60)
-        with pytest.raises(NotReady):
-            await models.add("a")
+        for name in ("a", "b"):  # one at a time, so another model waits as well
+            with pytest.raises(NotReady):
+                await models.add(name)
         go.set()
         return (await leader).model.model_id
 

@@ -234,9 +234,7 @@ class ModelManager:
         found = await work.wait(self._store.find, name, api_key)
         if found.forget is not None:  # fetched now, so that a slow registry holds nobody else up
             await work.wait(_fetched, found)
-        if self._one_load is None:
-            self._one_load = asyncio.Lock()
-        async with self._one_load:
+        async with self._one_at_a_time():
             # Another name for the same model may have been quicker.
             if (there := self._loaded.get(found.model_id)) is not None:
                 self._names[name] = found.model_id
@@ -246,6 +244,17 @@ class ModelManager:
             self._loaded[found.model_id] = entry
             self._names[name] = found.model_id
         return entry, True
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        """Loads follow one another, so that each sees what room the others left."""
+        lock = self._one_load = self._one_load or asyncio.Lock()
+        async with self._patience():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def _opened(self, found: Found) -> Entry:
         from lambent_inference.models.batching import Batcher
@@ -319,10 +328,15 @@ class ModelManager:
         return self._changed
 
     async def _patiently(self, event: asyncio.Event) -> None:
-        """Until it happens; raises NotReady, after which the client may try again."""
+        async with self._patience():
+            await event.wait()
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """For waiting, but not for ever; raises NotReady, after which the client may try again."""
         try:
             async with asyncio.timeout(self._settings.model_wait_s):
-                await event.wait()
+                yield
         except TimeoutError:
             raise NotReady from None
 
