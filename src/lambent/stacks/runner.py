@@ -9,6 +9,7 @@ to it any more. After each step the stack is saved, so that a crash leaves no re
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from lambent.stacks.errors import ResourceError, StackError
 from lambent.stacks.graph import order
 from lambent.stacks.kinds import Kinds
 from lambent.stacks.kinds.api_gateway import REAL_ADDRESS
-from lambent.stacks.kinds.kind import World
+from lambent.stacks.kinds.kind import Traceable, World, random_tail
 from lambent.stacks.plan import Made, differing
 from lambent.stacks.stack import STACK, Output, Stack
 from lambent.stacks.values import Resolver
@@ -64,6 +65,7 @@ class Runner:
     def update(self, template: Template, exports: Mapping[str, str], before: Stack) -> None:
         """`before` is the stack as it was, for its template, parameters and outputs."""
         self._status("UPDATE_IN_PROGRESS", "User Initiated")
+        self._clear_abandoned()
         try:
             self._apply(template, exports)
         except (ResourceError, StackError) as error:
@@ -163,8 +165,12 @@ class Runner:
         self, resource: Resource, properties: dict[str, Any], *, verb: str = "CREATE"
     ) -> None:
         name, kind = resource.logical_id, self._kinds.find(resource.kind)
+        self._stack.making[name] = random_tail()
         self._tell(name, "", resource.kind, f"{verb}_IN_PROGRESS", "")
-        done = kind.create(self._world, name, properties)
+        try:
+            done = kind.create(self._world, name, properties)
+        finally:
+            del self._stack.making[name]
         self._stack.made[name] = Made(
             logical_id=name,
             kind=resource.kind,
@@ -279,6 +285,17 @@ class Runner:
         self._tell(old.logical_id, old.physical_id, old.kind, "UPDATE_COMPLETE", "")
         return True
 
+    def _clear_abandoned(self) -> None:
+        """Delete what was being made when the server was killed, where its name tells that."""
+        stack = self._stack
+        for logical_id in list(stack.making):
+            state = stack.resource_states.get(logical_id)
+            kind = None if state is None else self._kinds.find(state.kind)
+            if isinstance(kind, Traceable):
+                with contextlib.suppress(ResourceError):
+                    kind.delete(self._world, kind.generated(self._world, logical_id), {})
+            del stack.making[logical_id]
+
     def _clean_up(self) -> None:
         """Delete what nothing refers to any more; what cannot be deleted is said, and left."""
         for one in reversed(self._stack.leftovers):
@@ -288,6 +305,7 @@ class Runner:
     def _delete_all(self, retained: frozenset[str], *, creation: bool = False) -> list[str]:
         """Everything, in reverse; returns the logical ids that could not be deleted."""
         stack = self._stack
+        self._clear_abandoned()
         self._clean_up()
         failed = []
         for name, made in reversed(list(stack.made.items())):

@@ -89,6 +89,9 @@ class Stack(msgspec.Struct, kw_only=True):
     made: dict[str, Made] = {}
     leftovers: list[Made] = []
     """Replaced or removed, and not yet deleted."""
+    making: dict[str, str] = {}
+    """Logical id → what ends the name of a resource that is just being made. It is on disk before
+    the call, so that after a kill whatever has that name is known to be this stack's."""
     unrestored: list[Made] = []
     """What a rollback should have put back, and could not."""
     resource_states: dict[str, Event] = {}

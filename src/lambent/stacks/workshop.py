@@ -119,6 +119,7 @@ class Workshop:
                 stack.account, stack.region, stack.access_key, method, path, document
             ),
             tags=dict(stack.tags),
+            tails=stack.making,
         )
 
     def _teller(self, stack: Stack) -> Callable[[str, str, str, str, str], None]:

@@ -28,8 +28,11 @@ class Api:
         self.name = name
         self._sort = sort
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
-        name = world.name(logical_id).replace("/", "-")
+        name = self.generated(world, logical_id)
         config = self._config(properties) | {"stages": {_UNSTAGED: {}}}
         return self._done(world, world.page("PUT", PATH + quote(name), config))
 
@@ -130,8 +133,9 @@ class Deployment:
 
 
 def _find(world: World, gateway_id: str) -> dict[str, Any]:
+    """By id; by name where a kill has left nothing else."""
     for one in world.page("GET", PATH, None)["gateways"]:
-        if one["id"] == gateway_id:
+        if gateway_id in (one["id"], one["name"]):
             found: dict[str, Any] = one
             return found
     raise ResourceError(f"Invalid API identifier specified {gateway_id}")

@@ -19,8 +19,11 @@ class Bucket:
     name = "AWS::S3::Bucket"
     replaced_by = frozenset({"BucketName"})
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id, longest=63, lower=True)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
-        name = str(properties.get("BucketName") or world.name(logical_id, longest=63, lower=True))
+        name = str(properties.get("BucketName") or self.generated(world, logical_id))
         client = world.client("s3")
         where = (
             {}
@@ -189,9 +192,12 @@ class Table:
         "LocalSecondaryIndexes", "ProvisionedThroughput",
     )  # fmt: skip
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id, longest=255)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "KeySchema")
-        name = str(properties.get("TableName") or world.name(logical_id, longest=255))
+        name = str(properties.get("TableName") or self.generated(world, logical_id))
         client = world.client("dynamodb")
         stream = properties.get("StreamSpecification")
         streams = {"StreamSpecification": {**stream, "StreamEnabled": True}} if stream else {}

@@ -22,9 +22,12 @@ class Role:
     name = "AWS::IAM::Role"
     replaced_by = frozenset({"RoleName", "Path"})
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "AssumeRolePolicyDocument")
-        name = str(properties.get("RoleName") or world.name(logical_id))
+        name = str(properties.get("RoleName") or self.generated(world, logical_id))
         client = world.client("iam")
         tags = [{"Key": k, "Value": v} for k, v in tags_of(world, properties).items()]
         call(
@@ -54,8 +57,18 @@ class Role:
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:
         client = world.client("iam")
-        self._grant(client, physical_id, properties, {})
+        self._grant(client, physical_id, properties or self._granted(client, physical_id), {})
         delete(client, "delete_role", RoleName=physical_id)
+
+    @staticmethod
+    def _granted(client: Any, name: str) -> dict[str, Any]:
+        """What a role has, where only its name is known."""
+        attached = call(client, "list_attached_role_policies", RoleName=name)["AttachedPolicies"]
+        inline = call(client, "list_role_policies", RoleName=name)["PolicyNames"]
+        return {
+            "ManagedPolicyArns": [one["PolicyArn"] for one in attached],
+            "Policies": [{"PolicyName": one, "PolicyDocument": {}} for one in inline],
+        }
 
     @staticmethod
     def _grant(client: Any, name: str, old: Properties, new: Properties) -> None:

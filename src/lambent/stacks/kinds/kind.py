@@ -6,13 +6,17 @@ import secrets
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from lambent.stacks.errors import ResourceError
 
 Properties = Mapping[str, Any]
 
 _LETTERS: Final = string.ascii_uppercase + string.digits
+
+
+def random_tail() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(12))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,12 @@ class World:
     """Method, path and document of one of this server's own pages → its answer."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of the stack: every resource that can have tags gets them."""
+    tails: Mapping[str, str] = field(default_factory=dict)
+    """`Stack.making`."""
 
     def name(self, logical_id: str, *, longest: int = 64, lower: bool = False) -> str:
         """A physical name as CloudFormation makes them: stack, logical id, random characters."""
-        tail = "".join(secrets.choice(_LETTERS) for _ in range(12))
+        tail = self.tails.get(logical_id) or random_tail()
         head = f"{self.stack_name}-{logical_id}"[: longest - 13]
         name = f"{head}-{tail}"
         return name.lower() if lower else name
@@ -62,6 +68,15 @@ class Kind(Protocol):
 
     def delete(self, world: World, physical_id: str, properties: Properties) -> None:
         """Also when it is gone already."""
+        ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A kind whose generated name is enough to delete it by."""
+
+    def generated(self, world: World, logical_id: str) -> str:
+        """What it is called where the template says nothing."""
         ...
 
 

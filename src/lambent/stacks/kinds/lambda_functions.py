@@ -35,11 +35,14 @@ class Function:
     name = "AWS::Lambda::Function"
     replaced_by = frozenset({"FunctionName", "PackageType", "TenancyConfig"})
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
         required(properties, "Code", "Role")
         only(properties, self.name, _KNOWN)
         client = world.client("lambda")
-        name = str(properties.get("FunctionName") or world.name(logical_id))
+        name = str(properties.get("FunctionName") or self.generated(world, logical_id))
         parameters = picked(properties, *_CONFIGURATION, *_AT_CREATION)
         if key := properties.get("KmsKeyArn"):
             parameters["KMSKeyArn"] = key

@@ -12,8 +12,11 @@ class LogGroup:
     name = "AWS::Logs::LogGroup"
     replaced_by = frozenset({"LogGroupName"})
 
+    def generated(self, world: World, logical_id: str) -> str:
+        return world.name(logical_id, longest=512)
+
     def create(self, world: World, logical_id: str, properties: Properties) -> Done:
-        name = str(properties.get("LogGroupName") or world.name(logical_id, longest=512))
+        name = str(properties.get("LogGroupName") or self.generated(world, logical_id))
         client = world.client("logs")
         tags = tags_of(world, properties)
         call(client, "create_log_group", logGroupName=name, **({"tags": tags} if tags else {}))
