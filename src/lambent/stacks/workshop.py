@@ -135,5 +135,5 @@ class Workshop:
 
     def _known_kinds(self) -> Kinds:
         if self._kinds is None:
-            self._kinds = all_kinds()
+            self._kinds = all_kinds(delegates=self._clients.has_endpoint("cloudcontrol"))
         return self._kinds
