@@ -242,8 +242,9 @@ async def _guarded(coro: Coroutine[Any, Any, None]) -> None:
 
 
 async def _prepare(planner: Planner, dispatcher: Dispatcher) -> None:
-    """Lay out the interpreters of the functions that exist before somebody calls them."""
+    """What the functions that exist need, before somebody calls them: interpreters, snapshots."""
     await asyncio.to_thread(planner.prepare, dispatcher.runtimes())
+    await dispatcher.rebuild_snapshots()
 
 
 def _most_memory_mb() -> int:

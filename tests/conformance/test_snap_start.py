@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
+
+from lambent.api.snapshots_page import PATH as SNAPSHOTS
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -91,16 +95,31 @@ def handler(event, context):
     assert server.invoke(name, Qualifier=version) == 2
 
 
-def test_snapshots_are_made_again_after_a_restart(start_server, name):
+def test_snapshots_are_made_again_after_a_restart(start_server, until):
     first = start_server()
     first.function("f", SOURCE, SnapStart=SNAP_START)
     version = _published(first, "f")
     made = first.invoke("f", Qualifier=version)["made"]
     assert first.stop() == 0
     second = start_server()
+    until(lambda: _snapshots(second))  # before anybody has called
     answer = second.invoke("f", Qualifier=version)
     assert answer["type"] == "snap-start"
     assert answer["made"] != made
+
+
+def test_a_server_stops_while_inits_of_snapshots_run(start_server):
+    server = start_server()
+    server.function("f", "import time\ntime.sleep(100)\n" + SOURCE, SnapStart=SNAP_START)
+    server.client.publish_version(FunctionName="f")
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 60
+
+
+def _snapshots(server):
+    with urllib.request.urlopen(f"{server.url}{SNAPSHOTS}", timeout=20) as answer:
+        return json.load(answer)["snapshots"]
 
 
 def test_snapshot_show_counts_private_shared_and_total(server, name):

@@ -7,6 +7,7 @@ synchronous and makes no task: the answer comes through the invocation's callbac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -305,6 +306,21 @@ class Dispatcher:
         """Make a version's snapshot, and try it, before the version becomes Active."""
         return await snapshot_trial.prepare(self.snapshots, self._make_trial, target)
 
+    async def rebuild_snapshots(self) -> None:
+        """After a start of the server: what is likely to be called need not wait for Init.
+
+        One after the other, the versions that aliases lead to and the newest of each function;
+        `Snapshots` keeps their number within its bounds.
+        """
+        for route in list(self._table.routes.values()):
+            for version in _current(route.targets):
+                target = route.targets.versions.get(version)
+                if target is None or target.state != "Active" or not target.snap_start_asked:
+                    continue
+                with contextlib.suppress(LambentError):  # told to whoever calls it
+                    await self.snapshots.find(target)
+                    self._keep_spares(route)
+
     def _keep_least(self, route: Route) -> None:
         """On a capacity provider, the environments that stand before anybody calls."""
         for version, target in route.targets.versions.items():
@@ -420,12 +436,20 @@ class Dispatcher:
         """End every environment and wait until nothing of them is left."""
         self._keeper.close()
         self._pacer.close()
+        self.snapshots.stop()
         for pool in list(self._pools()):
             pool.close()
         for environment in list(self._living):
             environment.close()
         await self._all_ended.wait()
         await self.snapshots.close()
+
+
+def _current(targets: FunctionTargets) -> set[str]:
+    """The versions that a client is likely to ask for."""
+    numbers = [version for version in targets.versions if version.isdecimal()]
+    newest = {max(numbers, key=int)} if numbers else set()
+    return newest | {alias.version for alias in targets.aliases.values()}
 
 
 def _differs(target: VersionTarget, old: VersionTarget) -> bool:

@@ -39,7 +39,7 @@ from lambent.engine.log_pipe import LogPipe
 from lambent.engine.owner import SNAP_START
 from lambent.engine.runtime import RUNTIME_API_PORT, LogSink, Runtime, start_process
 from lambent.engine.snapshot_link import InitFailed, SnapshotLink, TemplateGone
-from lambent.errors import LambentError, SnapStartRegenerationFailure
+from lambent.errors import LambentError, ServiceException, SnapStartRegenerationFailure
 from lambent.runtimes import frames
 from lambent.runtimes.frames import CHANNEL_FD
 from lambent.sandbox.namespaces import SPACES
@@ -55,6 +55,7 @@ LONGEST_INIT_S: Final = 900.0
 """AWS: 130 s, or the function's time limit if that is more, up to 15 minutes."""
 IDLE_S: Final = 3600.0
 """How long a template that no environment uses is kept."""
+CLOSING: Final = "the server is shutting down"
 UNUSED_S: Final = 1.0
 """Before that, whoever asked for a template may not have come to use it."""
 MOST_TEMPLATES: Final = 64
@@ -361,6 +362,8 @@ class Snapshots:
         """Of Inits side by side: fifty versions published at once do not exhaust the host."""
         self._made: OrderedDict[tuple[str, str], asyncio.Future[Template]] = OrderedDict()
         """By ARN and generation; the one used last is the last."""
+        self._making: set[asyncio.Task[Any]] = set()
+        self._closing = False
         self._standby: dict[tuple[str, str], str] = {}
         """Why a version is not forked."""
 
@@ -413,6 +416,8 @@ class Snapshots:
     async def template(self, target: VersionTarget) -> Template:
         """The template of a version, made now if there is none; raises `Failed` or `Standby`."""
         key = _key(target)
+        if self._closing:
+            raise ServiceException(CLOSING)
         if key in self._standby:
             raise Standby(self._standby[key])
         made = self._made.get(key)
@@ -431,6 +436,10 @@ class Snapshots:
         template = Template(
             target, self._launcher, self._spawn, self._idle_s, lambda: self._drop(key)
         )
+        task = asyncio.current_task()
+        assert task is not None
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
         try:
             _refuse(await asyncio.to_thread(self._launcher.unforkable, target))
             async with self._turns:
@@ -438,6 +447,9 @@ class Snapshots:
         except Standby as why:
             self.stand_by(target, str(why))
             made.set_exception(why)
+            made.exception()
+        except asyncio.CancelledError:  # by `stop`; whoever waits must not take it for their own
+            made.set_exception(ServiceException(CLOSING))
             made.exception()
         except (Failed, LambentError, OSError) as error:
             self._made.pop(key, None)
@@ -492,6 +504,12 @@ class Snapshots:
         made = self._made.pop(key, None)
         if made is not None and made.done() and not made.cancelled() and not made.exception():
             self._spawn(made.result().retire())
+
+    def stop(self) -> None:
+        """Give up Inits that run, however long they would take; none begins any more."""
+        self._closing = True
+        for task in self._making:
+            task.cancel()
 
     async def close(self) -> None:
         """After the last environment: end every template."""
