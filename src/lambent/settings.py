@@ -152,7 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     aws_endpoint_url: str | None = None
     """Where the server finds the AWS services that functions name (S3, IAM, STS, EC2, KMS, SQS, SNS);
-    None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, or, for code in S3 only, AWS."""
+    None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, or, for S3 and IAM, this server itself;
+    code in a bucket that is not here comes from AWS."""
 
     @property
     def loopback(self) -> bool:

@@ -306,6 +306,10 @@ Outputs:
         "AWS::Lambda::Alias",
         "AWS::IAM::Role",
     } == kinds
+    original = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
+    assert original.strip() == text.strip()
+    processed = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
+    assert processed["TemplateBody"]["Resources"]["Hello"]["Type"] == "AWS::Lambda::Function"
     cloudformation.delete_stack(StackName=stack_name)
 
 

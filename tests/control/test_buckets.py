@@ -56,7 +56,20 @@ class refusal:
 
 
 @pytest.mark.parametrize(
-    "name", ["ab", "a" * 64, "Abc", "a_b", "-abc", "abc-", "a..b", "192.168.5.4", "xn--abc", "a/b"]
+    "name",
+    [
+        "ab",
+        "a" * 64,
+        "Abc",
+        "a_b",
+        "-abc",
+        "abc-",
+        "a..b",
+        "192.168.5.4",
+        "xn--abc",
+        "a/b",
+        "metrics",
+    ],
 )
 def test_names_that_no_bucket_has(run, name):
     async def story(buckets):

@@ -31,6 +31,7 @@ from lambent.store.database import Database
 T = TypeVar("T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PAGES: Final = frozenset({"healthz", "metrics", "readyz"})
 KEY_LIMIT: Final = 1024
 PART_MIN: Final = 5 << 20
 """Bytes of every part of an upload but the last."""
@@ -321,6 +322,10 @@ _HOME: Final = Scope(_EVERYWHERE, _EVERYWHERE)
 
 def _check_name(name: str) -> None:
     good = _NAME.fullmatch(name) and ".." not in name and not name.startswith("xn--")
+    if name in _PAGES:
+        raise S3Error(
+            "InvalidBucketName", f"/{name} is a page of this server, and cannot be a bucket.", 400
+        )
     try:
         ipaddress.IPv4Address(name)
     except ValueError:

@@ -90,17 +90,29 @@ def read(text: str) -> Template:
     return _template(text, document, transforms)
 
 
+def processed(text: str, values: Mapping[str, Any], region: str) -> str:
+    """The template's text after its transform, as JSON; the same text when it asks for none."""
+    found = _load(text)
+    if sam.SAM not in _transforms(found):
+        return text
+    return msgspec.json.encode(_without_sam(found, values, region)).decode()
+
+
 def transformed(template: Template, values: Mapping[str, Any], region: str) -> Template:
     """`template` after its SAM transform; the same when it asks for none."""
     if sam.SAM not in template.transforms:
         return template
-    try:
-        document = sam.apply(_load(template.text), values, region)
-    except sam.NotTransformed as error:
-        raise StackError(str(error)) from None
+    document = _without_sam(_load(template.text), values, region)
     return replace(
         _template(template.text, document, template.transforms), parameters=template.parameters
     )
+
+
+def _without_sam(found: dict[str, Any], values: Mapping[str, Any], region: str) -> dict[str, Any]:
+    try:
+        return sam.apply(found, values, region)
+    except sam.NotTransformed as error:
+        raise StackError(str(error)) from None
 
 
 def _load(text: str) -> dict[str, Any]:

@@ -27,15 +27,19 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 async def get_template(ctx: Context, req: GetTemplate) -> Answer:
-    """The text as it was given, in either stage: what a transform made is not kept."""
+    """The text as it was given, or with `Processed` as the transform makes it."""
     stacks = stacks_of(ctx)
     if req.change_set_name is not None:
         _, change_set = stacks.change_sets.find(
             ctx.account, ctx.region, req.change_set_name, req.stack_name
         )
-        return {"TemplateBody": change_set.template, "StagesAvailable": ["Original"]}
-    stack = stacks.book.find(ctx.account, ctx.region, req.stack_name or "")
-    return {"TemplateBody": stack.template, "StagesAvailable": ["Original"]}
+        text, values = change_set.template, change_set.parameters
+    else:
+        stack = stacks.book.find(ctx.account, ctx.region, req.stack_name or "")
+        text, values = stack.template, stack.parameters
+    if req.template_stage == "Processed":
+        text = await stacks.workshop.run(lambda: document.processed(text, values, ctx.region))
+    return {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
 
 
 async def get_template_summary(ctx: Context, req: Given) -> Answer:
