@@ -23,7 +23,7 @@ CEILING: Final = 64
 """Inits per processor, even if all of them sleep."""
 SAMPLE_S: Final = 0.05
 """How often the machine is looked at while somebody waits."""
-LOOK_S: Final = 0.01
+LOOK_S: Final = 0.05
 """How long what was seen of its memory holds, less what is known to have taken some."""
 IDLE_SHARE: Final = 0.85
 BUSY_SHARE: Final = 0.95

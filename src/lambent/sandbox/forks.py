@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from lambent.errors import SandboxError
@@ -51,18 +50,17 @@ class Forks:
 
 def host_pid(pidfd: int) -> int:
     """The number that the host knows a process by; raises `SandboxError` if it is gone."""
-    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
-        if line.startswith("Pid:"):
-            pid = int(line[4:])
-            if pid > 0:
-                return pid
+    _, found, rest = _read(f"/proc/self/fdinfo/{pidfd}").partition(b"\nPid:")
+    pid = int(rest.partition(b"\n")[0]) if found else 0
+    if pid > 0:
+        return pid
     raise SandboxError("the fork of a template ended at once", code="SANDBOX_GONE")
 
 
 def check(pid: int, spaces: list[int]) -> None:
     """Raises `SandboxError` unless the process has no power and stands in its own namespaces."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = _read(f"/proc/{pid}/status").decode()
         place = os.stat(f"/proc/{pid}/ns/pid").st_ino  # noqa: PTH116  a link whose target is no path
     except OSError as error:
         raise SandboxError(
@@ -79,3 +77,12 @@ def check(pid: int, spaces: list[int]) -> None:
         raise SandboxError(
             "the fork of a template is not confined as it should be", code="SANDBOX_UNSAFE"
         )
+
+
+def _read(path: str) -> bytes:
+    """A small file of /proc, whole: twice as fast as by pathlib, and every fork is looked at."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 16384)
+    finally:
+        os.close(fd)

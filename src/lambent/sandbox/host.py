@@ -257,7 +257,7 @@ class NamespaceHost:
         try:
             if limited:
                 sandbox.group.add(sandbox.pid1)
-            if nat:
+            if nat and sandbox.pid1:
                 self._network.attach(sandbox.id, sandbox.pid1)
         except ProcessLookupError:
             pass  # it failed; `ready` says why

@@ -72,13 +72,7 @@ class NestLink:
 
     def _created(self, message: wire.Message) -> None:
         answer = self._asked.pop(message.fields[0], None)
-        try:
-            pid1 = NestedPid1(self._loop, message.fds[0])
-        except (SandboxError, OSError) as error:
-            os.close(message.fds[0])
-            if answer is not None and not answer.done():
-                answer.set_exception(SandboxError(str(error), code="SANDBOX_GONE"))
-            return
+        pid1 = NestedPid1(self._loop, message.fds[0])
         if answer is not None and not answer.done():
             answer.set_result(pid1)
         else:
@@ -99,12 +93,20 @@ class NestedPid1:
     """The pid 1 of a place; the kernel tells its end, and with it that of all in its namespace."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pidfd: int) -> None:
-        """Takes over `pidfd`; raises `SandboxError` if it has ended already."""
+        """Takes over `pidfd`."""
         self._loop = loop
-        self.pid = forks.host_pid(pidfd)
         self._pidfd = pidfd
+        self._pid = 0
         self.gone: asyncio.Future[None] = loop.create_future()
         loop.add_reader(pidfd, self._ended)
+
+    @property
+    def pid(self) -> int:
+        """On the host, which is rarely asked for; 0 if it ended before it was."""
+        if not self._pid and not self.gone.done():
+            with suppress(SandboxError):
+                self._pid = forks.host_pid(self._pidfd)
+        return self._pid
 
     def end(self) -> None:
         if not self.gone.done():
