@@ -112,6 +112,19 @@ def test_a_nest_that_was_killed_comes_back(world):
     world.go(main())
 
 
+def test_a_template_that_is_gone_has_no_more_places(world):
+    async def main():
+        async with home(world) as (make, template, host):
+            await make()
+            await template.close()
+            with pytest.raises(SandboxError, match="template of this version is gone"):
+                await make()
+            other = await host.create(world.spec())  # and nobody else has lost anything
+            await other.close()
+
+    world.go(main())
+
+
 def test_a_disk_that_cannot_be_mounted_is_told(world):
     async def main():
         async with home(world) as (make, template, _):

@@ -201,6 +201,8 @@ class NamespaceHost:
         home = spec.template.sandbox
         assert isinstance(home, NamespaceSandbox)
         made = home.nest
+        if not home.alive or not home.spaces:
+            raise SandboxError("the template of this version is gone", code="SNAPSHOT_GONE")
         if made is None or (made.done() and not _usable(made)):
             made = home.nest = asyncio.get_running_loop().create_task(
                 self._open_nest(spec, link, home.spaces[:2])
