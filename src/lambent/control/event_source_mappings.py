@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -189,6 +190,17 @@ class EventSourceMappings:
                 return None, None
             positions = {**old.positions, shard: position}
             return msgspec.structs.replace(old, positions=positions), None
+
+        await self.shelf.change(scope, uuid, rule)
+
+    async def forget(self, scope: Scope, uuid: str, shards: AbstractSet[str]) -> None:
+        """Shards that the stream no longer has: nobody will ask where they were left."""
+
+        def rule(old: EventSourceMapping | None) -> tuple[EventSourceMapping | None, None]:
+            if old is None:
+                return None, None
+            kept = {name: at for name, at in old.positions.items() if name not in shards}
+            return msgspec.structs.replace(old, positions=kept), None
 
         await self.shelf.change(scope, uuid, rule)
 

@@ -91,6 +91,9 @@ class World:
     async def reached(self, shard, position):
         self.kept[shard] = position
 
+    async def forget(self, shards):
+        self.kept = {name: at for name, at in self.kept.items() if name not in shards}
+
     def positions(self):
         return dict(self.kept)
 
@@ -140,6 +143,18 @@ def test_it_goes_on_behind_what_was_done_and_ended_shards_stay_ended():
     stream.put("b", "3", "4")
     world.run(lambda: world.kept["b"] == "b4")
     assert world.names() == ["1", "2", "3", "4"]
+
+
+def test_shards_that_the_stream_gave_up_are_forgotten():
+    stream = MemoryStream()
+    stream.put("a", "1", closed=True)
+    stream.put("b", "2", parents=("a",))
+    world = World(stream)
+    world.run(lambda: world.kept == {"a": SHARD_END, "b": "b2"})
+    del stream.kept["a"]
+    stream.put("b", "3", parents=("a",))
+    world.run(lambda: world.kept == {"b": "b3"})
+    assert world.names() == ["1", "2", "3"]
 
 
 def test_an_iterator_that_expired_is_made_anew():

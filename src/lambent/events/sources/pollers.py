@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
@@ -54,6 +55,9 @@ class _Book(NamedTuple):
 
     async def reached(self, shard: str, position: str) -> None:
         await self.mappings.reached(self.scope, self.uuid, shard, position)
+
+    async def forget(self, shards: AbstractSet[str]) -> None:
+        await self.mappings.forget(self.scope, self.uuid, shards)
 
     def positions(self) -> dict[str, str]:
         mapping = self.mappings.shelf.get(self.scope, self.uuid)

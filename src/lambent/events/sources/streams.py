@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 from zlib import crc32
 
@@ -24,10 +25,9 @@ from lambent.engine.invocation import Outcome
 from lambent.errors import ResourceNotFound, TooManyRequests
 from lambent.events.delivery import Caller
 from lambent.events.function_queue import back_off_s
-from lambent.events.sources import stream_failure
 from lambent.events.sources.stream_api import Position, Record, Shard, StreamApi
 from lambent.events.sources.stream_batch import BatchRules, BatchRun
-from lambent.events.sources.stream_failure import GivenUp
+from lambent.events.sources.stream_losses import Losses
 from lambent.observe.metrics import Metrics
 from lambent.store.records import SHARD_END, EventSourceMapping
 
@@ -37,8 +37,6 @@ LOOK_S: Final = 10.0
 """Between two looks for new shards; one that ends is a reason to look at once."""
 BATCH_BYTES: Final = 6 * 1024 * 1024 - 512 * 1024
 LONGEST_PAUSE_S: Final = 60.0
-TOLD: Final = 3
-"""How often a destination is tried before the loss is only logged."""
 
 CallAws = Callable[[str, str, Callable[[Any], Any]], Awaitable[Any]]
 
@@ -49,6 +47,8 @@ class Book(Protocol):
     async def processed(self, result: str) -> None: ...
 
     async def reached(self, shard: str, position: str) -> None: ...
+
+    async def forget(self, shards: AbstractSet[str]) -> None: ...
 
     def positions(self) -> dict[str, str]: ...
 
@@ -81,7 +81,6 @@ class StreamPoller:
         self._metrics = metrics
         self._book = book
         self._role = role
-        self._send = send
         # A consumer with enhanced fan-out gets what its stream has, by polling like any other.
         self._arn: str = stream_of(config["EventSourceArn"])
         self._region = self._arn.split(":")[3]
@@ -91,8 +90,10 @@ class StreamPoller:
         self._rules = BatchRules(config)
         filters = (config.get("FilterCriteria") or {}).get("Filters") or ()
         self._patterns = [msgspec.json.decode(each["Pattern"]) for each in filters]
-        failure = (config.get("DestinationConfig") or {}).get("OnFailure") or {}
-        self._target: str = failure.get("Destination") or ""
+        self._losses = Losses(
+            scope, mapping, api.service, self._arn, self._event, send, call_aws, clock, metrics,
+            self._pause,
+        )  # fmt: skip
         self._since_s = _since_s(mapping)
         self._before = before
         self._positions: dict[str, str] = {}
@@ -121,7 +122,17 @@ class StreamPoller:
                     self._known.add(shard.id)
                     readers.create_task(self._follow(shard.id, position))
                 first = False
+                await self._forget({shard.id for shard in shards})
                 await self._look_later()
+
+    async def _forget(self, present: AbstractSet[str]) -> None:
+        """Streams give up old shards every few hours; a mapping may live for years."""
+        gone = {n for n, at in self._positions.items() if at == SHARD_END} - present
+        if gone:
+            await self._book.forget(gone)
+            for name in gone:
+                del self._positions[name]
+            self._known -= gone
 
     def _ready(self, shards: Sequence[Shard]) -> list[Shard]:
         """Unread shards whose parents are done, or gone."""
@@ -226,7 +237,7 @@ class StreamPoller:
             if _is_since(each, self._since_s) and filter_patterns.matches(self._patterns, each.seen)
         ]
         run = BatchRun(
-            self._rules, shard, self._trial, self._give_up, self._pause,
+            self._rules, shard, self._trial, self._losses.tell, self._pause,
             self._stopping.is_set, self._clock,
         )  # fmt: skip
         lanes: dict[int, list[Record]] = {}
@@ -286,48 +297,6 @@ class StreamPoller:
         if self._api.service == "kinesis":
             more = {"invokeIdentityArn": self._role(), "awsRegion": self._region, **more}
         return msgspec.json.encode({"Records": [{**each.event, **more} for each in records]})
-
-    # ── what is given up ─────────────────────────────────────────────────────────────────────
-
-    async def _give_up(self, given_up: GivenUp) -> None:
-        log.warning(
-            "sources.given_up",
-            mapping=self._mapping.uuid,
-            condition=given_up.condition,
-            records=len(given_up.records),
-        )
-        if not self._target:
-            return
-        for attempt in range(1, TOLD + 1):
-            try:
-                await self._tell(given_up)
-            except Exception as error:  # noqa: BLE001  any failure of a destination is tried again
-                log.warning("sources.not_told", target=self._target, reason=str(error))
-                await self._pause(attempt)
-            else:
-                return
-        self._metrics.count("sources.destination_failures")
-
-    async def _tell(self, given_up: GivenUp) -> None:
-        now_ms = self._clock.time_ms()
-        mapping = self._mapping
-        whole = stream_failure.record(
-            given_up,
-            service=self._api.service,
-            stream=self._arn,
-            function_arn=self._scope.arn(mapping.function, mapping.qualifier),
-            now_ms=now_ms,
-        )
-        if self._target.split(":")[2] != "s3":
-            await self._send(self._target, msgspec.json.encode(whole).decode())
-            return
-        whole["payload"] = self._event(given_up.records).decode()
-        key = stream_failure.object_key(mapping.uuid, given_up.shard, now_ms)
-        bucket = self._target.rpartition(":")[2]
-        body = msgspec.json.encode(whole)
-        await self._call_aws(
-            "s3", self._scope.region, lambda s3: s3.put_object(Bucket=bucket, Key=key, Body=body)
-        )
 
     # ── trouble ──────────────────────────────────────────────────────────────────────────────
 
