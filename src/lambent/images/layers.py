@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import os
+import posixpath
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def write(
     files: Iterable[File], folder: str, to: Path, *, time_s: int = 0, level: int = GZIP_LEVEL
 ) -> Written:
     """A gzipped tar of `files` below `folder` of the image. Later files win over earlier ones."""
-    top = folder.strip("/")
+    top = posixpath.normpath(f"/{folder}").strip("/")
     by_name = {f"{top}/{file.name}" if top else file.name: file for file in files}
     folders = {parent for name in by_name for parent in _parents(name) if parent.startswith(top)}
     unpacked = 0

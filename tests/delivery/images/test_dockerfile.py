@@ -165,6 +165,13 @@ def test_packages_by_name(context: Path) -> None:
     assert install.wanted.path.read_text() == install.wanted.text
 
 
+def test_a_target_that_is_the_working_directory(context: Path) -> None:
+    lines = "FROM scratch\nWORKDIR /srv/app\nRUN pip install -t . idna --break-system-packages"
+    (install,) = read(context, lines).steps
+    assert isinstance(install, Install)
+    assert install.to == "/srv/app"
+
+
 def test_links_out_of_the_context_are_refused(context: Path) -> None:
     (context / "out").symlink_to("/etc")
     with pytest.raises(Problem, match="outside the folder"):

@@ -222,7 +222,8 @@ def _run(reading: _Reading, found: Instruction) -> None:
         text = "".join(_requirements(reading, found, posixpath.normpath(p)) for p in places)
         text += "".join(f"{name}\n" for name in asked.packages)
         if text.strip():
-            to = posixpath.join(reading.folder, asked.to) if asked.to else None
+            place = posixpath.normpath(posixpath.join(reading.folder, asked.to))
+            to = place if asked.to else None
             reading.steps.append(Install(_kept(text), to, f"RUN {command}"))
 
 

@@ -20,12 +20,13 @@ _SHELL: Final = re.compile(r"[;|<>`\n]|\$\(")
 _WITHOUT_EFFECT: Final = frozenset({
     "--no-cache-dir", "--no-cache", "--upgrade", "-U", "--quiet", "-q", "--no-compile", "--compile",
     "--disable-pip-version-check", "--system", "--user", "--no-input", "--prefer-binary",
-    "--root-user-action=ignore", "--no-warn-script-location",
+    "--root-user-action=ignore", "--no-warn-script-location", "--break-system-packages",
 })  # fmt: skip
 """What says nothing of which packages are installed, or where."""
 _TOOLS: Final = frozenset({"pip", "setuptools", "wheel", "uv"})
 """Installers, which a function does not need."""
 _FILES: Final = frozenset({"-r", "--requirement"})
+_INDEXES: Final = frozenset({"-i", "--index-url", "--extra-index-url", "--trusted-host"})
 _TARGETS: Final = frozenset({"-t", "--target"})
 
 
@@ -74,7 +75,8 @@ def _sorted_out(words: list[str], line: int) -> tuple[list[str], list[str], list
             given = value if equals else next(left, "")
             (files if name in _FILES else targets).append(given)
         elif word.startswith("-"):
-            raise unsupported(line, f"pip install {word}", "leave it out")
+            fix = "UV_INDEX=URL in the environment of this command" if name in _INDEXES else ""
+            raise unsupported(line, f"pip install {word}", fix or "leave it out")
         else:
             packages.append(word)
     return files, packages, targets
