@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -204,3 +205,20 @@ def test_a_base_image_with_its_own_client_runs_as_it_is(server, layout, name, cr
     server.active(name)
     assert server.invoke(name)["word"] == "one"
     assert any("own bootstrap" in line for line in server.log(name))
+
+
+@pytest.mark.root
+@pytest.mark.slow  # two servers
+def test_a_kill_while_it_is_unpacked_is_made_good_by_the_next_start(
+    start_server, layout, name, create, served
+):
+    server = start_server()
+    create(server, name, layout.image("v1", app("one"), **served))
+    server.stop(signal.SIGKILL)
+    server = start_server()
+    server.active(name)
+    assert server.invoke(name)["word"] == "one"
+    code = next(server.data_dir.glob("*/trees")).parent
+    trees = [path.name for path in (code / "trees").iterdir() if path.is_dir()]
+    assert len(trees) == 1
+    assert not list((code / "incoming").iterdir())
