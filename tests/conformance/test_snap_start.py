@@ -158,6 +158,9 @@ def test_a_function_opts_in_by_its_tag(server, name):
     assert server.invoke(name)["type"] == "snap-start"
     server.client.untag_resource(Resource=arn, TagKeys=["lambent:snapshots"])
     assert server.invoke(name)["type"] == "on-demand"
+    server.client.tag_resource(Resource=arn, Tags={"lambent:snapshots": "all"})
+    assert server.invoke(name)["type"] == "snap-start"
+    assert any(line.startswith("RESTORE_REPORT") for line in server.log(name))
     server.client.tag_resource(Resource=arn, Tags={"lambent:snapshots": "latest"})
     assert server.invoke(name)["type"] == "on-demand"  # it does not ask for SnapStart
     server.client.update_function_configuration(FunctionName=name, SnapStart=SNAP_START)

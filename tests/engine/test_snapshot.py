@@ -110,6 +110,23 @@ def test_an_init_that_fails_when_the_snapshot_is_made_again_has_awss_error(engin
     engine(scenario)
 
 
+def test_a_start_that_was_under_way_makes_no_template_of_what_is_gone(engine):
+    source = "def handler(event, context):\n    return 1\n"
+
+    async def scenario(engine):
+        engine.function(source, snap_start=True)
+        await engine.answer()
+        (old,) = engine.targets["f"].versions.values()
+        engine.function(source, snap_start=True)
+        snapshots = engine.dispatcher.snapshots
+        assert await snapshots.find(old) is None
+        (new,) = engine.targets["f"].versions.values()
+        assert (await snapshots.find(new)).target is new
+        assert {generation for _, generation in snapshots.standing()} == {new.generation}
+
+    engine(scenario)
+
+
 def test_the_number_of_templates_is_bounded_and_the_others_memory_is_returned(engine):
     source = "def handler(event, context):\n    return 1\n"
 

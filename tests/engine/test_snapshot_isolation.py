@@ -111,8 +111,8 @@ def test_attacks_on_siblings_the_template_and_the_kernel_are_refused(engine):
     async def scenario(engine):
         engine.function(ATTACKER, snap_start=True)
         waiting = asyncio.create_task(engine.answer({"what": "facts", "wait": 1.0}))
-        await asyncio.sleep(0.5)
-        (template,) = engine.dispatcher.snapshots.standing().values()
+        (target,) = engine.targets["f"].versions.values()
+        template = await engine.dispatcher.snapshots.template(target)
         ends = await engine.answer({"what": "attack", "pid": template.pid})
         # Pid 1 cannot be killed from inside: the call succeeds and does nothing.
         assert ends.pop("signal all") in {"None", "EPERM"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lambent.engine import snapshot_memory
-from lambent.engine.snapshot import Standby
+from lambent.engine.snapshot_outcomes import Standby
 
 pytestmark = pytest.mark.usefixtures("forks")
 

@@ -16,8 +16,8 @@ from lambent.api.auth import Authenticator
 from lambent.api.errors import respond_error
 from lambent.clock import new_uuid
 from lambent.engine.dispatcher import Dispatcher
-from lambent.engine.snapshot import Template
 from lambent.engine.snapshot_memory import Held, held, together
+from lambent.engine.snapshot_template import Template
 from lambent.errors import LambentError
 from lambent.http.exchange import Exchange
 

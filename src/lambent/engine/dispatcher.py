@@ -271,7 +271,10 @@ class Dispatcher:
             if target is None or _differs(target, pool.target):
                 del route.pools[pool_key]
                 self._retire(pool)
-                self.snapshots.retire(pool.target.arn, pool.target.generation)
+                if target is None or target.generation != pool.target.generation:
+                    self.snapshots.retire(pool.target.arn, pool.target.generation)
+                else:  # it is no longer to be forked, and may be again
+                    self.snapshots.drop(target)
             else:
                 pool.target = target
         for version in route.arrivals.keys() - targets.versions.keys():

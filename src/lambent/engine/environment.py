@@ -41,7 +41,8 @@ from lambent.observe.report import Report
 from lambent.observe.timelines import Timeline
 
 if TYPE_CHECKING:
-    from lambent.engine.snapshot import Snapshots, Template
+    from lambent.engine.snapshot import Snapshots
+    from lambent.engine.snapshot_template import Template
 
 log = structlog.get_logger()
 

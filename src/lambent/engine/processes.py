@@ -26,7 +26,8 @@ from lambent.engine.xray import Tracer
 from lambent.sandbox.spec import ForkingSandbox, Sandbox
 
 if TYPE_CHECKING:
-    from lambent.engine.snapshot import Snapshots, Template
+    from lambent.engine.snapshot import Snapshots
+    from lambent.engine.snapshot_template import Template
 
 SHUTDOWN_S: Final = 0.3
 """Lambda's Shutdown phase for a runtime without extensions."""

@@ -22,7 +22,8 @@ from lambent.engine.call import Call
 from lambent.engine.environment import Environment
 from lambent.engine.invocation import Invocation, Outcome
 from lambent.engine.owner import Owner
-from lambent.engine.snapshot import Failed, Snapshots, Standby, failed
+from lambent.engine.snapshot import Snapshots
+from lambent.engine.snapshot_outcomes import Failed, Standby, failed
 from lambent.engine.states import State
 from lambent.errors import LambentError, SandboxError
 from lambent.observe.trace_header import new_trace
