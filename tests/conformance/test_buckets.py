@@ -75,6 +75,9 @@ def test_listings_come_in_pages(s3, bucket):
     ]  # fmt: skip
     found = s3.list_objects_v2(Bucket=bucket, Delimiter="/")
     assert [one["Prefix"] for one in found["CommonPrefixes"]] == ["a/", "b/"]
+    for token in ("é", "%", "AAA"):
+        with pytest.raises(ClientError, match="InvalidArgument"):
+            s3.list_objects_v2(Bucket=bucket, ContinuationToken=token)
     first = s3.list_objects_v2(Bucket=bucket, Delimiter="/", MaxKeys=1)
     rest = s3.list_objects_v2(
         Bucket=bucket, Delimiter="/", ContinuationToken=first["NextContinuationToken"]

@@ -421,6 +421,12 @@ def test_change_sets_tell_what_they_would_do(cloudformation, stack_name):
         ('{"Parameters":{"P":{"Type":"String"}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', r"Parameters: \[P\] must have values"),
         ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":{"Fn::Cidr":1}}}}}', "Fn::Cidr"),
         ('{"Parameters":{"P":{"Type":"String","Default":"a"}},"Rules":{"R":{"Assertions":[{"Assert":{"Fn::Contains":[["b"],{"Ref":"P"}]},"AssertDescription":"b it is"}]}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "b it is"),
+        ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup","Properties":5}}}', "Properties. is not an object"),
+        ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup","DependsOn":{"B":1}}}}', "DependsOn"),
+        ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}},"Outputs":{"O":5}}', "Output O is malformed"),
+        ('{"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}},"Rules":{"R":{"Assertions":5}}}', "Assertions"),
+        ('{"Parameters":{"P":{"Type":"String","Default":"a","AllowedPattern":"("}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "the parameter P has a constraint"),
+        ('{"Parameters":{"P":{"Type":"Number","Default":1,"MinValue":"x"}},"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "the parameter P has a constraint"),
         ('{"Surprise":1,"Resources":{"A":{"Type":"AWS::Logs::LogGroup"}}}', "Surprise"),
     ],
 )  # fmt: skip

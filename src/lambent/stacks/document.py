@@ -149,11 +149,22 @@ def _template(text: str, document: Mapping[str, Any], transforms: tuple[str, ...
         mappings=_section(document, "Mappings"),
         conditions=_section(document, "Conditions"),
         resources={name: _resource(name, one) for name, one in document["Resources"].items()},
-        outputs=_section(document, "Outputs"),
+        outputs=_outputs(document),
         transforms=transforms,
         metadata=_section(document, "Metadata"),
         rules=_section(document, "Rules"),
     )
+
+
+def _outputs(document: Mapping[str, Any]) -> dict[str, Any]:
+    found = _section(document, "Outputs")
+    for name, one in found.items():
+        if not isinstance(one, dict) or "Value" not in one:
+            raise StackError(
+                f"Template format error: Output {name} is malformed. Every Outputs member must "
+                "contain a Value object"
+            )
+    return found
 
 
 def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -172,11 +183,18 @@ def _resource(name: str, one: object) -> Resource:
             "Type member."
         )
     depends = one.get("DependsOn") or []
+    depends = depends if isinstance(depends, list) else [depends]
+    if not all(isinstance(each, str) for each in depends):
+        raise StackError(
+            f"Template format error: [/Resources/{name}/DependsOn] is no list of resources"
+        )
+    if not isinstance(one.get("Properties") or {}, dict):
+        raise StackError(f"Template format error: [/Resources/{name}/Properties] is not an object")
     return Resource(
         logical_id=name,
         kind=one["Type"],
         properties=one.get("Properties") or {},
-        depends_on=tuple(depends) if isinstance(depends, list) else (depends,),
+        depends_on=tuple(depends),
         condition=one.get("Condition"),
         retain=one.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate"),
         retain_replaced=one.get("UpdateReplacePolicy") == "Retain",
@@ -188,7 +206,18 @@ def _parameter(name: str, one: object) -> Parameter:
         raise StackError(
             f"Template format error: Every Parameters object must contain a Type member. ({name})"
         )
-    default = one.get("Default")
+    try:
+        return _declared(name, one)
+    except (ValueError, TypeError, re.error) as error:
+        raise StackError(
+            f"Template format error: the parameter {name} has a constraint that is none: {error}"
+        ) from None
+
+
+def _declared(name: str, one: Mapping[str, Any]) -> Parameter:
+    default, pattern = one.get("Default"), one.get("AllowedPattern")
+    if pattern is not None:
+        re.compile(pattern)
     return Parameter(
         name=name,
         kind=str(one["Type"]),
@@ -196,7 +225,7 @@ def _parameter(name: str, one: object) -> Parameter:
         no_echo=_text(one.get("NoEcho", False)) == "true",
         description=str(one.get("Description", "")),
         allowed=tuple(_text(value) for value in one.get("AllowedValues", ())),
-        pattern=one.get("AllowedPattern"),
+        pattern=pattern,
         range=(_number(one.get("MinValue")), _number(one.get("MaxValue"))),
         length=(_whole(one.get("MinLength")), _whole(one.get("MaxLength"))),
         constraint=one.get("ConstraintDescription"),

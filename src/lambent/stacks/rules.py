@@ -20,13 +20,14 @@ def check(template: Template, bound: Mapping[str, str]) -> None:
     values = parameters.values(template, bound)
     failed = []
     for name, rule in template.rules.items():
-        if not isinstance(rule, Mapping) or "Assertions" not in rule:
-            raise StackError(f"Template format error: [/Rules/{name}] has no Assertions")
+        assertions = rule.get("Assertions") if isinstance(rule, Mapping) else None
+        if not isinstance(assertions, list) or not all(isinstance(a, Mapping) for a in assertions):
+            raise StackError(f"Template format error: [/Rules/{name}] has no list of Assertions")
         if "RuleCondition" in rule and not _truth(rule["RuleCondition"], values):
             continue
         failed += [
             str(one.get("AssertDescription") or name)
-            for one in rule["Assertions"]
+            for one in assertions
             if not _truth(one.get("Assert"), values)
         ]
     if failed:

@@ -112,7 +112,10 @@ async def _fetch(ctx: Context, url: str) -> str:
         raise StackError(f"S3 error: {error}") from None
     if len(text) > URL_LIMIT:
         raise StackError(f"Template size is larger than {URL_LIMIT} bytes")
-    return text.decode()
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise StackError("Template format error: the template is not text in UTF-8") from None
 
 
 def _place(url: str) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -139,8 +138,8 @@ def _encoded(key: str) -> str:
 
 def _decoded(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(token, b"-_", validate=True).decode()
+    except ValueError:  # of base64, or of UTF-8
         raise S3Error(
             "InvalidArgument", "The continuation token provided is incorrect", 400
         ) from None

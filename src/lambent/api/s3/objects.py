@@ -172,7 +172,10 @@ async def get_object_tagging(ctx: Context, req: OneObject) -> Answer:
 
 
 async def put_object_tagging(ctx: Context, req: PutTags) -> Answer:
-    tags = {str(one["Key"]): str(one.get("Value", "")) for one in req.tagging.get("TagSet", [])}
+    given = req.tagging.get("TagSet", [])
+    if not all(one.get("Key") for one in given):
+        raise S3Error("InvalidTag", "The TagKey you have provided is invalid", 400)
+    tags = {str(one["Key"]): str(one.get("Value", "")) for one in given}
     await buckets_of(ctx).tag(ctx.account, req.bucket, req.key, tags)
     return None
 
