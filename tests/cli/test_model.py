@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+from tests.delivery.graphs import graphs
 
 
 @pytest.fixture
@@ -39,3 +41,16 @@ def test_failures_have_a_code_and_a_fix(lambent, tmp_path):
     told = lambent("push", "model.onnx", "--registry", str(tmp_path / "registry"), code=1)
     assert "MODEL_UNDESCRIBED" in told
     assert "--task" in told
+
+
+def test_what_a_graph_is_for_is_asked_on_a_terminal_and_an_error_in_a_pipe(place) -> None:
+    onnx.save(graphs.of_pictures(graphs.trained(), last=None), place.folder / "digits.onnx")
+    words = ["model", "compile", "digits.onnx"]
+    piped = place.run(*words)
+    assert piped.returncode == 2
+    assert "GRAPH_TASK_UNKNOWN" in piped.stderr
+    shown = place.on_terminal(*words, keys="classification\n\n", until="what is it for?")
+    assert shown.returncode == 0, shown.text
+    told = json.loads((place.folder / "digits-1/model.json").read_text())
+    assert (told["task"], told["family"]) == ("classification", "onnx")
+    assert "called 0…9" in shown.text

@@ -140,3 +140,13 @@ def test_what_is_not_known_is_a_placeholder_and_said():
 def test_a_role_of_ones_own_is_not_made():
     plan = replace(PLAN, role="arn:aws:iam::1:role/mine")
     assert not [one for one in commands(plan, WHERE) if " iam " in one]
+
+
+def test_an_image_says_itself_where_its_models_are():
+    environment = {"MODEL_REGISTRY": "file:///var/task/model", "PINNED_MODELS": "a/1"}
+    made = " ".join(commands(replace(PLAN, environment=environment), replace(WHERE, image=True)))
+    assert "MODEL_REGISTRY" not in made
+    assert "PINNED_MODELS" in made
+    environment["MODEL_REGISTRY"] = "s3://models"
+    made = " ".join(commands(replace(PLAN, environment=environment), replace(WHERE, image=True)))
+    assert "s3://models" in made

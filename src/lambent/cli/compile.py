@@ -7,6 +7,8 @@ not for help.
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from lambent.delivery.problem import USAGE, Problem
 
 if TYPE_CHECKING:
     from lambent.delivery.compiling.sandboxed import Bench
+    from lambent.delivery.graphs.purpose import Said
 
 GRAPH = ".onnx"
 TRAINED_ONLY = ("allow_joblib", "no_measure")
@@ -159,12 +162,32 @@ def _graph(options: Options, model: Path, flags: dict[str, Any]) -> dict[str, An
     )
     printer = Output(options)
     with printer.progress() as progress:
-        report = steps.compile_graph(order, progress)
+        try:
+            report = steps.compile_graph(order, progress)
+        except Problem as problem:
+            progress.clear()
+            if problem.code != "GRAPH_TASK_UNKNOWN" or said.task or not _can_ask(options):
+                raise
+            report = steps.compile_graph(replace(order, said=_asked(said, problem)), progress)
         progress.clear()
     printer.result(report, steps.summary(report))
     for note in report["notes"]:
         printer.note(note)
     return report
+
+
+def _can_ask(options: Options) -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty() and not (options.json or options.yes)
+
+
+def _asked(said: Said, problem: Problem) -> Said:
+    """What only the user knows; a pipeline gets the error instead."""
+    from lambent.delivery.graphs import purpose
+
+    click.echo(f"  {problem.message}\n  {problem.why}", err=True)
+    task = click.prompt("  what is it for?", type=click.Choice(purpose.TASKS), err=True)
+    family = click.prompt("  its family", default=purpose.FAMILIES[task], err=True)
+    return replace(said, task=task, family=family)
 
 
 def _inputs(given: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -69,8 +69,8 @@ class Step:
 def steps(plan: FunctionPlan, where: Where) -> list[Step]:
     """In the order in which they are run."""
     if where.image:
-        # SnapStart is for zips alone.
-        plan = replace(plan, snap_start=False)
+        # SnapStart is for zips alone, and an image says itself where in it the models lie.
+        plan = replace(plan, snap_start=False, environment=_without_place(plan.environment))
     found = [
         _role(plan, where),
         _image(plan, where) if where.image else _zip(plan, where),
@@ -82,6 +82,14 @@ def steps(plan: FunctionPlan, where: Where) -> list[Step]:
         _call(plan, where),
     ]
     return [step for step in found if step.commands]
+
+
+def _without_place(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != "MODEL_REGISTRY" or not value.startswith("file:")
+    }
 
 
 def notes(where: Where) -> list[str]:

@@ -314,9 +314,15 @@ ENTRIES: Final = (
     ),
     Entry(
         "GRAPH_TASK_UNKNOWN",
-        "What the graph is for, or how many classes it has, was not said and cannot be seen.",
+        "What the graph is for was not said and cannot be seen.",
         "Several tasks have inputs and outputs of these shapes.",
         "`--task`, and `--family` and `--classes` where they matter; docs/models.md has both lists.",
+    ),
+    Entry(
+        "GRAPH_CLASSES_UNKNOWN",
+        "How many classes the graph has cannot be seen.",
+        "Its outputs' sizes are open, or say nothing of classes.",
+        "`--classes cat,dog`, in the model's order.",
     ),
     Entry(
         "GRAPH_UNSUITABLE",

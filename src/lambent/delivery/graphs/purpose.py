@@ -166,7 +166,7 @@ def _count(task: str, family: str, facts: Facts) -> int:
     size = sizes[place] if -len(sizes) <= place < len(sizes) else None
     if not isinstance(size, int) or size <= minus:
         raise Problem(
-            "GRAPH_TASK_UNKNOWN",
+            "GRAPH_CLASSES_UNKNOWN",
             "how many classes this graph has cannot be seen from its outputs",
             why="; ".join(str(one) for one in facts.outputs),
             fix="--classes cat,dog,…",
