@@ -1,14 +1,14 @@
 """The commands for AWS, judged by the AWS CLI itself: it parses each and makes its request of it."""
 
-import io
 import json
+import os
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from awscli.clidriver import create_clidriver
-from botocore.awsrequest import AWSResponse
 
 from lambent.delivery import aws_commands
 from lambent.delivery.template import FunctionPlan
@@ -29,48 +29,39 @@ PLAN = FunctionPlan(
     tags={"team": "one"},
     snap_start=True,
 )
+SCRIPT = Path(__file__).with_name("aws_cli_requests.py")
 WHERE = aws_commands.Where("123456789012", "eu-central-1")
 
 
-class Raw(io.BytesIO):
-    def stream(self, **_):
-        yield self.read()
+@pytest.fixture
+def cli(tmp_path):
+    """cli([words, …]) → the requests that the AWS CLI would send, as (operation, URL, body)."""
+    (tmp_path / "vision.zip").write_bytes(b"zip")
+    (tmp_path / "event.json").write_text("{}")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_CONFIG_FILE": "/nowhere",
+    }
 
+    def run(asked):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", SCRIPT],
+            input=json.dumps(asked),
+            env=kept | keys,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert [one["words"] for one in found if one["code"]] == [], done.stderr
+        return [request for one in found for request in one["sent"]]
 
-@pytest.fixture(scope="module")
-def cli(tmp_path_factory):
-    """cli(words) → the requests that the AWS CLI would have sent, as (operation, URL, body)."""
-    patch = pytest.MonkeyPatch()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        patch.setenv(name, "any")
-    patch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    patch.delenv("AWS_ENDPOINT_URL", raising=False)
-    patch.delenv("AWS_CA_BUNDLE", raising=False)
-    patch.chdir(tmp_path_factory.mktemp("cli"))
-    Path("vision.zip").write_bytes(b"zip")
-    Path("event.json").write_text("{}")
-    driver = create_clidriver()
-    sent = []
-
-    def answer(request, event_name, **_):
-        service, operation = event_name.split(".")[1:]
-        sent.append((operation, request.url, request.body))
-        body = {
-            "iam": f"<a><{operation}Result/></a>".encode(),
-            "s3": b"<a/>",
-            "ecr": b'{"authorizationData": [{"authorizationToken": "QVdTOng="}]}',
-        }.get(service, b"{}")
-        return AWSResponse(request.url, 200, {"content-type": "application/json"}, Raw(body))
-
-    driver.session.register("before-send", answer)
-
-    def run(words):
-        del sent[:]
-        assert driver.main(words) == 0, words
-        return list(sent)
-
-    yield run
-    patch.undo()
+    return run
 
 
 def commands(plan, where):
@@ -84,18 +75,16 @@ def words(command):
 
 
 @pytest.mark.parametrize("image", [False, True])
-def test_the_aws_cli_takes_every_command(cli, capsys, image):
-    where = replace(WHERE, image=image)
-    operations = []
-    for command in commands(PLAN, where):
+def test_the_aws_cli_takes_every_command(cli, image):
+    asked = []
+    for command in commands(PLAN, replace(WHERE, image=image)):
         said = words(command)
-        if said[0] == "docker" or "wait" in said[:3]:
-            continue
-        sent = cli([one.replace("$VERSION", "1").replace("$API", "api") for one in said[1:]])
-        capsys.readouterr()
-        operations += [operation for operation, _, _ in sent]
-        regional = [url for operation, url, _ in sent if "iam" not in url]
-        assert all("eu-central-1" in url for url in regional), regional
+        if said[0] != "docker" and "wait" not in said[:3]:
+            asked.append([one.replace("$VERSION", "1").replace("$API", "api") for one in said[1:]])
+    sent = cli(asked)
+    operations = [operation for operation, _, _ in sent]
+    regional = [url for _, url, _ in sent if "iam" not in url]
+    assert all("eu-central-1" in url for url in regional), regional
     assert operations[:4] == ["CreateRole", "AttachRolePolicy", "AttachRolePolicy", "PutRolePolicy"]
     middle = (
         ["CreateRepository", "GetAuthorizationToken"] if image else ["CreateBucket", "PutObject"]
@@ -108,10 +97,9 @@ def test_the_aws_cli_takes_every_command(cli, capsys, image):
     ]  # fmt: skip
 
 
-def test_the_function_is_the_plan(cli, capsys):
+def test_the_function_is_the_plan(cli):
     (made,) = [one for one in commands(PLAN, WHERE) if " create-function " in one]
-    ((_, _, body),) = cli(words(made)[1:])
-    capsys.readouterr()
+    ((_, _, body),) = cli([words(made)[1:]])
     request = json.loads(body)
     assert request["Environment"] == {"Variables": dict(PLAN.environment)}
     assert request["Role"] == "arn:aws:iam::123456789012:role/lambent-vision"
