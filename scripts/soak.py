@@ -23,7 +23,7 @@ from benchmarks import load
 from benchmarks.platform_under_test import Platform, archive, platform
 
 from lambent.api.operations import DIRECT, served
-from scripts import attacks, modelled
+from scripts import attacks, fuzz_beside, modelled
 
 SECONDS_EACH = float(os.environ.get("SECONDS_EACH", "60"))
 CASES = max(10_000, int(os.environ.get("CASES", "10000")))
@@ -146,6 +146,7 @@ def main() -> int:
         before = descriptors(server), len(server.descendants())
         print(f"› http fuzz: {fuzz_http(server, rng, CASES // 2)} connections, none hung")
         print(f"› modelled fuzz: {fuzz_modelled(server, rng, CASES // 2)}")
+        print(f"› fuzz of the services beside: {fuzz_beside.run(server.port, rng, CASES // 2)}")
         for name, attack in attacks.ALL.items():
             attack(server.port)
             print(f"› {name}: refused")

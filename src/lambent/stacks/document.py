@@ -135,7 +135,7 @@ def _transforms(document: Mapping[str, Any]) -> tuple[str, ...]:
     asked = document.get("Transform") or []
     names = tuple(asked) if isinstance(asked, list) else (asked,)
     for name in names:
-        if name not in _TRANSFORMS:
+        if not isinstance(name, str) or name not in _TRANSFORMS:
             raise StackError(f"No transform named {name} found.")
     return names
 
@@ -188,6 +188,8 @@ def _resource(name: str, one: object) -> Resource:
         raise StackError(
             f"Template format error: [/Resources/{name}/DependsOn] is no list of resources"
         )
+    if not isinstance(one.get("Condition") or "", str):
+        raise StackError(f"Template format error: [/Resources/{name}/Condition] is not a string")
     if not isinstance(one.get("Properties") or {}, dict):
         raise StackError(f"Template format error: [/Resources/{name}/Properties] is not an object")
     return Resource(
@@ -195,7 +197,7 @@ def _resource(name: str, one: object) -> Resource:
         kind=one["Type"],
         properties=one.get("Properties") or {},
         depends_on=tuple(depends),
-        condition=one.get("Condition"),
+        condition=one.get("Condition") or None,
         retain=one.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate"),
         retain_replaced=one.get("UpdateReplacePolicy") == "Retain",
     )
