@@ -6,7 +6,7 @@ import uuid
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 KEYS = {"AKIAIOSFODNN7EXAMPLE": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
 TRUST = json.dumps(
@@ -126,3 +126,49 @@ def test_a_role_decides_what_a_function_may_do(start_server):
     iam.delete_role_policy(RoleName=name, PolicyName="p")
     assert server.invoke("caller", asked) == "AccessDeniedException"
     iam.close()
+
+
+@pytest.mark.slow
+def test_a_stack_may_do_what_its_maker_may(start_server, tmp_path):
+    """Also when it makes roles, reads a bucket's code, and is asked who it is."""
+    users = {
+        "maker": {
+            "AccessKeys": {"AKIAMAKEREXAMPLE": "makers-secret"},
+            "Policies": [json.loads(allow("cloudformation:*"))],
+        }
+    }
+    file = tmp_path / "iam.json"
+    file.write_text(json.dumps({"Users": users}))
+    server = start_server(auth="sigv4", auth_keys=json.dumps(KEYS), iam_file=file)
+    made = "AKIAMAKEREXAMPLE", "makers-secret"
+    ((key, secret),) = KEYS.items()
+    root = client_of(server.url, "s3", key, secret)
+    root.create_bucket(Bucket="theirs")
+    root.put_object(Bucket="theirs", Key="template", Body=b'{"Resources": {}}')
+    cloudformation = client_of(server.url, "cloudformation", *made)
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": json.loads(TRUST)}}
+    cloudformation.create_stack(
+        StackName="s", TemplateBody=json.dumps({"Resources": {"Role": role}}),
+        Capabilities=["CAPABILITY_IAM"],
+    )  # fmt: skip
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="s", WaiterConfig={"Delay": 0.2, "MaxAttempts": 100}
+        )
+    events = cloudformation.describe_stack_events(StackName="s")["StackEvents"]
+    said = " ".join(one.get("ResourceStatusReason", "") for one in events)
+    assert "is not authorized to perform: iam:CreateRole" in said
+    with pytest.raises(ClientError, match="Access"):
+        cloudformation.create_stack(StackName="t", TemplateURL=f"{server.url}/theirs/template")
+    s3, sts, iam = [client_of(server.url, one, *made) for one in ("s3", "sts", "iam")]
+    for call in (
+        lambda: s3.get_object(Bucket="theirs", Key="template"),
+        lambda: s3.copy_object(Bucket="theirs", Key="copy", CopySource="theirs/template"),
+        s3.list_buckets,
+        lambda: iam.create_role(RoleName="x", AssumeRolePolicyDocument=TRUST),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call()
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/maker"
+    for client in (root, cloudformation, s3, sts, iam):
+        client.close()
