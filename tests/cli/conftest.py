@@ -109,6 +109,12 @@ def _read_screen(ours: int, keys: str, until: str) -> str:
     raise AssertionError(f"the command did not end after {seen!r}")
 
 
+INSTALLED = {
+    "XDG_CACHE_HOME": str(Path(tempfile.gettempdir()) / f"lambent-installed-{os.getuid()}"),
+}
+"""For commands that package hundreds of megabytes: what one test installed, the next one finds."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

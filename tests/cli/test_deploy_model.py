@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from scripts import compiled_pipelines as pipelines
+from tests.cli.conftest import INSTALLED
 from tests.delivery.graphs import graphs
 
 from lambent.cli import report
@@ -20,7 +21,10 @@ from lambent.delivery.compiling import sandboxed
 
 @pytest.mark.slow  # installs onnxruntime for the function
 @pytest.mark.timeout(300)
-def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path) -> None:
+def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(
+        "XDG_CACHE_HOME", INSTALLED["XDG_CACHE_HOME"]
+    )  # for what this process packages
     model, rows = pipelines.cases()["ColumnTransformer, LogisticRegression"](pipelines.data())
     joblib.dump(model, tmp_path / "churn.joblib")
     rows.to_csv(tmp_path / "rows.csv", index=False)
@@ -30,7 +34,7 @@ def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path) -> Non
     assert json.loads(made.stdout)["form"] == "onnx"
     assert served.run(*words[:3], cwd=tmp_path).returncode == 2  # no sample, no conversion
 
-    done = served.run("deploy", "--json", "--model", "churn-1", cwd=tmp_path)
+    done = served.run("deploy", "--json", "--model", "churn-1", cwd=tmp_path, **INSTALLED)
     assert done.returncode == 0, done.stdout + done.stderr
     (facts,) = json.loads(done.stdout)["functions"]
     assert facts["function"] == "churn"
@@ -73,7 +77,7 @@ def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path) -> Non
         "--name",
         "again",
     ]
-    done = served.run(*again, cwd=tmp_path)
+    done = served.run(*again, cwd=tmp_path, **INSTALLED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(served.run("invoke", "again", "-d", event).stdout)["payload"] == said
 
@@ -106,7 +110,7 @@ def test_digits_as_pictures_are_answered_as_the_network_answers_them(served, tmp
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["int8"]["lost"] <= 0.01
 
-    done = served.run("deploy", "--json", "--model", "digits-1", cwd=tmp_path)
+    done = served.run("deploy", "--json", "--model", "digits-1", cwd=tmp_path, **INSTALLED)
     assert done.returncode == 0, done.stdout + done.stderr
     (facts,) = json.loads(done.stdout)["functions"]
     event = (tmp_path / "digits-1/warm_up.json").read_text()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.cli.conftest import INSTALLED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each installs and trains
 
@@ -18,7 +19,8 @@ def deployed(served, tmp_path, template):
     if template == "vision":  # fewer pictures than `lambent deploy` would draw
         script = [sys.executable, "-W", "ignore", "train.py", "--pictures", "60"]
         subprocess.run(script, cwd=folder, check=True, capture_output=True)
-    done = served.run("deploy", "--json", cwd=folder)
+    # SciPy's bytecode takes ten seconds, and nothing is said of it here.
+    done = served.run("deploy", "--json", "--no-bytecode", cwd=folder, **INSTALLED)
     assert done.returncode == 0, done.stdout + done.stderr
     (facts,) = json.loads(done.stdout)["functions"]
     assert facts["model"]["trained"] == (template != "vision")

@@ -5,6 +5,7 @@ import json
 import boto3
 import onnx
 import pytest
+from tests.cli.conftest import INSTALLED
 from tests.delivery.graphs import graphs
 
 from lambent.delivery import variants
@@ -19,7 +20,7 @@ def test_an_image_of_the_slim_variant_answers(served, tmp_path) -> None:
     words = ["model", "compile", "digits.onnx", "--sample", "pictures", "--out", "models/digits/1"]
     made = served.run(*words, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    built = served.run("image", "build", "--variant", "slim", "--json", cwd=tmp_path)
+    built = served.run("image", "build", "--variant", "slim", "--json", cwd=tmp_path, **INSTALLED)
     assert built.returncode == 0, built.stderr
     facts = json.loads(built.stdout)
     assert [one["made_by"] for one in facts["layers"]][-3:] == ["dependencies", "code", "models"]
