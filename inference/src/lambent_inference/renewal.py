@@ -7,11 +7,16 @@ end its threads before a snapshot is taken.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
+
+# What was garbage before the copy stays where it is: a model's session that is destroyed waits for
+# threads that a copy does not have, for ever.
+os.register_at_fork(after_in_child=gc.freeze)
 
 
 def on_renewal(forget: Callable[[], None]) -> None:

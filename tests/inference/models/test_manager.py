@@ -1,6 +1,7 @@
 """The manager's promises: once per model, within the budget, nothing unloaded that is in use."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -364,12 +365,34 @@ def test_a_failed_load_fails_all_who_wait_and_the_next_tries_again(
     assert outcome.answers[0].boxes
 
 
+def test_what_a_copied_process_inherits_as_garbage_is_left_alone(write, graph, boxes, root):
+    """A failed load leaves a session in a cycle; its end waits for threads that a copy has not."""
+    from lambent_inference.models.formats.onnx import OnnxRunner
+
+    write("a/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
+    gc.collect()
+    gc.disable()
+    try:
+        cycle: list = [OnnxRunner(root / "a" / "1" / "weights.onnx", threads=2)]
+        cycle.append(cycle)
+        del cycle
+        if not (child := os.fork()):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(30)
+            gc.collect()
+            os._exit(7)
+    finally:
+        gc.enable()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_a_copied_process_goes_on_with_another_loop(write, graph, boxes, manager, blank):
     write("a/1", {"weights.onnx": graph(boxes)}, classes=["a", "b"])
     models = manager(onnx_threads=2)
     asyncio.run(models.add("a/1"))
     read, written = os.pipe()
     if not (child := os.fork()):  # what a restored snapshot is
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the test runner's handler cannot end it
         signal.alarm(60)
         try:
             outcome = asyncio.run(models.infer("a/1", Detect(), [blank()]))
