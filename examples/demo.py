@@ -62,7 +62,6 @@ class Demo:
             "LAMBENT_DATA_DIR": str(folder / "data"),
             "LAMBENT_PORT": str(free_port()),
             # Room for scikit-learn with its bytecode, for which AWS wants S3.
-            "LAMBENT_ZIPPED_LIMIT_MB": "250",
             "AWS_ACCESS_KEY_ID": "demo",
             "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_DEFAULT_REGION": "us-east-1",

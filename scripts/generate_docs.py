@@ -111,7 +111,7 @@ $ lambent image build --variant slim                   # an image, without Docke
 ```
 
 Zips are for python3.12, 3.13 and 3.14, which run on Amazon Linux 2023: for the older ones' C library
-the newest wheels are not made. A zip over 50 MB travels through S3 (`--bucket`, or `aws s3 cp`). A test installs
+the newest wheels are not made. A zip over 50 MB travels through S3 (`lambent deploy` sees to it; else `aws s3 cp`). A test installs
 each variant and fails past what is allowed, with the packages that grew; `python
 scripts/variant_sizes.py` writes the sizes down again.
 

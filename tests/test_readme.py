@@ -41,7 +41,6 @@ def test_the_quickstart(tmp_path: Path) -> None:
         "HOME": str(home),
         "LAMBENT_DATA_DIR": str(tmp_path / "data"),
         "LAMBENT_PORT": "0",
-        "LAMBENT_ZIPPED_LIMIT_MB": "250",
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
     server = subprocess.Popen(

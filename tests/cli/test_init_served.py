@@ -35,7 +35,7 @@ def test_a_network(served, tmp_path) -> None:
 
 def test_scikit_learn_as_it_is(place, tmp_path) -> None:
     """Over 50 MB, which AWS takes through S3 and a server of one's own where it is told to."""
-    started = place.run("up", "-d", LAMBENT_ZIPPED_LIMIT_MB="250")
+    started = place.run("up", "-d")
     assert started.returncode == 0, started.stderr
     tables(place, deployed(place, tmp_path, "tabular"), "tabular")
 

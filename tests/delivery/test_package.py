@@ -140,50 +140,25 @@ def test_too_large_unzipped_names_the_largest(
     assert caught.value.why.startswith("largest: model.bin")
 
 
-def test_too_large_to_send_directly_needs_a_bucket(project: Path) -> None:
+def test_a_zip_past_the_limit_of_a_request_is_not_sent_directly(project: Path) -> None:
     (project / "model.bin").write_bytes(os.urandom(40_000))
-    with pytest.raises(Problem) as caught:
-        build(Recipe(project, HERE, direct_limit=30_000))
-    assert caught.value.code == "PACKAGE_NEEDS_BUCKET"
-    assert "--bucket" in caught.value.fix
-    built = build(Recipe(project, HERE, bucket_at_hand=True, direct_limit=30_000))
-    assert not built.direct
+    assert not build(Recipe(project, HERE, direct_limit=30_000)).direct
     assert build(Recipe(project, HERE)).direct
 
 
-@pytest.mark.parametrize("bucket_at_hand", [False, True])
 def test_bytecode_gives_way_to_250_mb_unzipped(
     project: Path,
     make_wheel: MakeWheel,
     require: Require,
     monkeypatch: pytest.MonkeyPatch,
-    bucket_at_hand: bool,
 ) -> None:
     source = "".join(f"def function_{i}(argument): return argument + {i}\n" for i in range(400))
     make_wheel("pack", {"pack/__init__.py": source})
     require("pack")
-    whole = build(Recipe(project, HERE, bucket_at_hand=bucket_at_hand))
+    whole = build(Recipe(project, HERE))
     assert whole.bytecode == "all"
     monkeypatch.setattr(package, "UNZIPPED_LIMIT", whole.unzipped - 1)
-    built = build(Recipe(project, HERE, bucket_at_hand=bucket_at_hand))
+    built = build(Recipe(project, HERE))
     assert built.bytecode == "own"
     assert built.unzipped < whole.unzipped
     assert any("250 MB unzipped" in note for note in built.notes)
-
-
-def test_dependencies_lose_their_bytecode_when_that_makes_it_fit(
-    project: Path, make_wheel: MakeWheel, require: Require
-) -> None:
-    source = "".join(
-        f"def function_{i}(argument_{i}): return argument_{i} + {i}\n" for i in range(400)
-    )
-    make_wheel("pack", {"pack/__init__.py": source, "pack/data.bin": os.urandom(20_000)})
-    require("pack")
-    whole = build(Recipe(project, HERE))
-    bare = build(Recipe(project, HERE, bytecode=False))
-    limit = (len(whole.data) + len(bare.data)) // 2
-    tight = build(Recipe(project, HERE, direct_limit=limit))
-    assert tight.bytecode == "own"
-    assert tight.direct
-    assert any("--bucket" in note for note in tight.notes)
-    assert build(Recipe(project, HERE, bucket_at_hand=True, direct_limit=limit)).bytecode == "all"

@@ -54,6 +54,24 @@ def test_the_bucket_is_made_in_its_region_and_holds_the_zip(
     assert sent[-1] == (len(built.data), len(built.data))
 
 
+def test_only_what_a_request_cannot_hold_is_uploaded(
+    aws: Aws, built: package.Package, project: Path
+) -> None:
+    assert upload.if_large(aws, "never-made", "churn", built) is None
+    recipe = package.Recipe(project, "python3.13", bytecode=False, direct_limit=40_000)
+    large = package.build(recipe)
+    assert upload.if_large(aws, "large-ones", "churn", large) == upload.Uploaded(
+        "large-ones", f"churn/{large.sha256_hex}.zip"
+    )
+    account = aws.client("sts").get_caller_identity()["Account"]
+    usual = upload.if_large(aws, None, "churn", large)
+    assert usual is not None
+    assert usual.bucket == f"lambent-{account}-eu-central-1"
+    buckets = {one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]}
+    assert {"large-ones", usual.bucket} <= buckets
+    assert "never-made" not in buckets
+
+
 def test_what_is_there_is_not_sent_again(aws: Aws, built: package.Package) -> None:
     upload.upload(aws, "only-once", "churn", built)
     sent: list[tuple[int, int]] = []

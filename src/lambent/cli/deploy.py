@@ -140,14 +140,13 @@ def _deploy(
     """One function, brought live; what to say about it."""
     begun = time.monotonic()
     trained = training.ensure_model(plan, progress)
-    bucket = plan.extras.bucket
     built = shipped(aws, plan, progress, fresh=flags["fresh"])
     uploaded = None
-    if isinstance(built, package.Package) and not built.direct:
+    if isinstance(built, package.Package):
         start = time.monotonic()
-        uploaded = upload.upload(
+        uploaded = upload.if_large(
             aws,
-            bucket or upload.default_bucket(aws),
+            plan.extras.bucket,
             plan.name,
             built,
             lambda sent, total: progress.count("uploading", sent, total, time.monotonic() - start),

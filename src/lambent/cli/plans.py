@@ -97,15 +97,14 @@ def planned_model(
     return Project((plan,)), [_with_flags(plan, flags)]
 
 
-def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool, bucket: bool = False) -> package.Recipe:
-    """How to package a plan; `bucket` says that it goes through S3 in any case."""
+def recipe(aws: Aws, plan: FunctionPlan, *, fresh: bool) -> package.Recipe:
+    """How to package a plan."""
     return package.Recipe(
         plan.folder,
         plan.runtime,
         plan.architecture,
         bytecode=plan.extras.bytecode,
         allow_source=tuple(plan.extras.allow_source),
-        bucket_at_hand=bucket or plan.extras.bucket is not None or aws.is_aws,
         direct_limit=direct_limit(aws),
         fresh=fresh,
     )
@@ -118,11 +117,10 @@ def shipped(
     *,
     fresh: bool,
     send: bool = True,
-    bucket: bool = False,
 ) -> package.Package | ImageCode:
     """What a plan's function runs: its zip, or its image, made here."""
     if plan.image is None:
-        built = package.build(recipe(aws, plan, fresh=fresh, bucket=bucket), progress)
+        built = package.build(recipe(aws, plan, fresh=fresh), progress)
         # AWS knows no signatures but AWS Signer's.
         return built if aws.is_aws else signed(built, plan.extras.sign)
     return code.prepared(aws, plan, registry=ecr.registry(None), send=send, progress=progress)

@@ -160,7 +160,7 @@ def _prepare(
         if plan.inline:
             continue
         trained = training.ensure_model(plan, progress)
-        built = shipped(aws, plan, progress, fresh=flags["fresh"], bucket=True)
+        built = shipped(aws, plan, progress, fresh=flags["fresh"])
         place = None
         if isinstance(built, ImageCode):
             places[plan.logical_id] = built.uri

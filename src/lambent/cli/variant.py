@@ -91,7 +91,7 @@ def _zip(found: Variant, runtime: str, architecture: str, archive: Path) -> dict
     with tempfile.TemporaryDirectory(prefix="lambent-variant-") as scratch:
         folder = Path(scratch)
         dockerfile.write_context(found, folder)
-        recipe = package.Recipe(folder, runtime, architecture, bytecode=False, bucket_at_hand=True)
+        recipe = package.Recipe(folder, runtime, architecture, bytecode=False)
         built = package.build(recipe)
     archive.write_bytes(built.data)
     return {"zipped": len(built.data), "unzipped": built.unzipped, "files": built.files}

@@ -125,14 +125,6 @@ def publish(
     """A new version; through S3 where the zip is too large for a request."""
     content: dict[str, Any] = {"ZipFile": package.data}
     if len(package.data) >= direct_limit:
-        if bucket is None and not aws.is_aws:
-            raise Problem(
-                "PACKAGE_NEEDS_BUCKET",
-                f"zipped the layer is {len(package.data) / 1e6:.1f} MB; "
-                f"Lambda takes less than {direct_limit / 1e6:.1f} MB directly",
-                fix="--bucket NAME; a server of your own takes more with "
-                "LAMBENT_ZIPPED_LIMIT_MB=250",
-            )
         sent = upload(aws, bucket or default_bucket(aws), name, package, progress)
         content = {"S3Bucket": sent.bucket, "S3Key": sent.key}
     given = {

@@ -1,8 +1,8 @@
 """From a folder to the zip that Lambda runs: the user's files, dependencies, bytecode.
 
 The same folder gives the same bytes, so an unchanged function is recognised by its hash and not
-deployed again. Past 50 MB a zip must travel through S3; where no bucket is at hand the dependencies'
-bytecode is left out when that makes it fit. `deploy` takes the result to Lambda.
+deployed again. Dependencies come with bytecode, which starts them faster, unless that takes the package
+past 250 MB. `upload` sends what is too large for a request, and `deploy` takes it to Lambda.
 """
 
 from __future__ import annotations
@@ -23,10 +23,6 @@ ZIPPED_LIMIT = 52_428_800
 """Direct upload; AWS answers 413 from this size on."""
 UNZIPPED_LIMIT = 262_144_000
 
-_LEFT_OUT = "the dependencies' bytecode is left out to stay under "
-_BYTECODE_TO_SOURCE = 1.6  # deflated bytecode over deflated source, seen in scikit-learn and SciPy
-_TABLES = 110  # what a zip's headers add per file, with its name twice
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -38,8 +34,6 @@ class Recipe:
     bytecode: bool = True
     dependencies: bool = True
     allow_source: tuple[str, ...] = ()
-    bucket_at_hand: bool = False
-    """Whether a zip over `direct_limit` can be delivered."""
     direct_limit: int = ZIPPED_LIMIT
     """Bytes of zip that the Lambda in question takes in a request: AWS's, or what a server says."""
     fresh: bool = False
@@ -124,7 +118,7 @@ def assemble(
         _largest(list(entries.values())),
         recipe.direct_limit,
     )
-    _check(package, recipe)
+    _check(package)
     return package
 
 
@@ -157,7 +151,7 @@ def installed(
     notes: list[str],
     progress: Progress,
 ) -> tuple[list[archive.Entry], bool]:
-    """The dependencies as entries, and whether they carry bytecode: where that fits both limits."""
+    """The dependencies as entries, and whether they carry bytecode: where that fits 250 MB."""
     wanted = dependencies.requirements(recipe.folder, recipe.allow_source)
     if wanted is None or not recipe.dependencies:
         return [], compiled
@@ -167,37 +161,19 @@ def installed(
         )
         return [], False
     store = dependencies.Store()
-    plain_known = store.has(wanted, platform, compiled=False) and not recipe.fresh
+    known = store.has(wanted, platform, compiled=compiled) and not recipe.fresh
     say = f"installing {wanted.path.name} for Python {platform.python}"
-    if compiled and recipe.bucket_at_hand:
-        progress(say)
+    progress("reading installed packages" if known else say)
+    if compiled:
         full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
-        roomy = _unzipped(own + full) < UNZIPPED_LIMIT
-        notes += [] if roomy else [_LEFT_OUT + "250 MB unzipped"]
-        return full if roomy else store.entries(wanted, platform, compiled=False), roomy
-    progress("reading installed packages" if plain_known else say)
-    plain = store.entries(wanted, platform, compiled=False, fresh=recipe.fresh)
-    if not compiled or _zipped(own + plain) >= recipe.direct_limit:
-        return plain, False
-    sources = sum(len(entry.data) for entry in plain if entry.name.endswith(".py"))
-    limit = f"{recipe.direct_limit >> 20} MB; --bucket NAME (S3) keeps it"
-    if _zipped(own + plain) + sources * _BYTECODE_TO_SOURCE < recipe.direct_limit:
-        progress("compiling bytecode")
-        full = store.entries(wanted, platform, compiled=True, fresh=recipe.fresh)
-        roomy = _unzipped(own + full) < UNZIPPED_LIMIT
-        if roomy and _zipped(own + full) < recipe.direct_limit:
+        if _unzipped(own + full) < UNZIPPED_LIMIT:
             return full, True
-        limit = limit if roomy else "250 MB unzipped"
-    notes.append(_LEFT_OUT + limit)
-    return plain, False
+        notes.append("the dependencies' bytecode is left out to stay under 250 MB unzipped")
+    return store.entries(wanted, platform, compiled=False, fresh=recipe.fresh), False
 
 
 def _unzipped(entries: list[archive.Entry]) -> int:
     return sum(entry.raw_size for entry in entries)
-
-
-def _zipped(entries: list[archive.Entry]) -> int:
-    return sum(len(entry.data) + _TABLES + 2 * len(entry.name) for entry in entries)
 
 
 def _largest(entries: list[archive.Entry]) -> tuple[tuple[str, int], ...]:
@@ -208,7 +184,7 @@ def _largest(entries: list[archive.Entry]) -> tuple[tuple[str, int], ...]:
     return tuple(sizes.most_common(5))
 
 
-def _check(package: Package, recipe: Recipe) -> None:
+def _check(package: Package) -> None:
     largest = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in package.largest)
     if package.unzipped >= UNZIPPED_LIMIT:
         raise Problem(
@@ -217,13 +193,4 @@ def _check(package: Package, recipe: Recipe) -> None:
             why=f"largest: {largest}",
             fix="leave out what the function does not need (requirements.txt, .lambentignore), "
             "or keep the model in S3",
-        )
-    if not package.direct and not recipe.bucket_at_hand:
-        raise Problem(
-            "PACKAGE_NEEDS_BUCKET",
-            f"zipped the package is {len(package.data) / 1e6:.1f} MB; "
-            f"Lambda takes less than {recipe.direct_limit / 1e6:.1f} MB directly, the rest through S3",
-            why=f"largest unzipped: {largest}",
-            fix="--bucket NAME, or bucket: NAME under Metadata: lambent in template.yaml; "
-            "a server of your own takes more with LAMBENT_ZIPPED_LIMIT_MB=250",
         )

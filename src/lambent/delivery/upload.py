@@ -24,7 +24,7 @@ class Uploaded:
 
 
 def default_bucket(aws: Aws) -> str:
-    """The bucket for packages on AWS, one per account and region."""
+    """The bucket for packages, one per account and region: on AWS, or the server's own."""
     account = aws.client("sts").get_caller_identity()["Account"]
     return f"lambent-{account}-{aws.region_name}"
 
@@ -46,6 +46,19 @@ def upload(
 
         s3.upload_fileobj(io.BytesIO(package.data), bucket, key, Callback=count)
     return Uploaded(bucket, key)
+
+
+def if_large(
+    aws: Aws,
+    bucket: str | None,
+    function: str,
+    package: Package,
+    progress: BytesDone = lambda *_: None,
+) -> Uploaded | None:
+    """Where a package went that is too large for a request; `bucket` None is the usual one."""
+    if package.direct:
+        return None
+    return upload(aws, bucket or default_bucket(aws), function, package, progress)
 
 
 def text(aws: Aws, bucket: str, folder: str, content: str) -> str:

@@ -222,12 +222,6 @@ ENTRIES: Final = (
         "Leave out what is not needed; load large models from elsewhere.",
     ),
     Entry(
-        "PACKAGE_NEEDS_BUCKET",
-        "Zipped, the package passes the 50 MB that can be sent directly.",
-        "Larger ones go through S3.",
-        "`--bucket NAME`.",
-    ),
-    Entry(
         "INFERENCE_MISSING",
         "`lambent model` needs the inference server's package.",
         "It brings the format of model packages, and is not installed beside lambent.",

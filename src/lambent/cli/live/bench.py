@@ -75,11 +75,7 @@ class Bench:
         return Outcome(tuple(changed), (), live_ms, built, created)
 
     def _send(self, built: Package, progress: Progress) -> bool:
-        uploaded = None
-        if not built.direct:
-            assert self.plan.extras.bucket is not None  # `build` refuses it otherwise
-            bucket = self.plan.extras.bucket
-            uploaded = upload.upload(self._aws, bucket, self.plan.name, built)
+        uploaded = upload.if_large(self._aws, self.plan.extras.bucket, self.plan.name, built)
         created = False
         if self._sent is None:
             latest = deploy.bring(self._aws, self.plan, built, uploaded=uploaded, progress=progress)
@@ -106,4 +102,6 @@ class Bench:
 
 def restore(aws: Aws, plan: FunctionPlan, progress: Progress) -> None:
     """Give the function back what its template says, after a session that had added to it."""
-    deploy.bring(aws, plan, package.build(plans.recipe(aws, plan, fresh=False)), progress=progress)
+    built = package.build(plans.recipe(aws, plan, fresh=False))
+    uploaded = upload.if_large(aws, plan.extras.bucket, plan.name, built)
+    deploy.bring(aws, plan, built, uploaded=uploaded, progress=progress)

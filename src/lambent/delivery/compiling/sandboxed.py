@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from lambent.cost.billing import invoke_cost
 from lambent.cost.prices import PICO, default
-from lambent.delivery import deploy, model_function, package
+from lambent.delivery import deploy, model_function, package, upload
 from lambent.delivery.aws import Aws
 from lambent.delivery.compiling import packaging
 from lambent.delivery.model_source import Source
@@ -64,7 +64,8 @@ def measure(bench: Bench, folder: Path) -> dict[str, Any]:
         recipe = package.Recipe(plan.folder, plan.runtime, direct_limit=bench.direct_limit)
         built = package.build(recipe)
         try:
-            deploy.bring(bench.aws, plan, built)
+            uploaded = upload.if_large(bench.aws, None, plan.name, built)
+            deploy.bring(bench.aws, plan, built, uploaded=uploaded)
             found = _called(bench, plan, event)
         finally:
             _remove(bench.aws, plan.name)
