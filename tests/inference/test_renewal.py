@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -17,6 +19,14 @@ from lambent_inference.models.formats import onnx
 
 def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    """Threads are counted here, so what other tests left in this process does not take part."""
+    work.rest()
+    gc.collect()
+    monkeypatch.setattr(onnx, "_runners", weakref.WeakSet())
 
 
 @pytest.fixture
