@@ -12,11 +12,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from lambent.delivery.problem import Problem
 from lambent.images import source
 from lambent.images.manifest import Image
 from lambent.images.problem import ImageError
+
+_KINDS: Final = "an OCI layout folder, a docker archive (.tar), or a registry's HOST/NAME:TAG"
 
 
 def uri(text: str, folder: Path | None = None) -> str:
@@ -37,7 +40,7 @@ def uri(text: str, folder: Path | None = None) -> str:
         raise Problem(
             "IMAGE_NOT_FOUND",
             f"there is no image at {text}",
-            fix="an OCI layout folder, a docker archive (.tar), or a registry's HOST/NAME:TAG",
+            fix=_KINDS,
         )
     return text
 
@@ -52,9 +55,12 @@ def problems(text: str) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        fix = "check the name, the tag, and what it leads to"
+        fix = _KINDS
         if error.code == "ImageAccessDenied":
-            fix = "lambent doctor --fix installs skopeo; skopeo login HOST for a log-in"
+            fix = (
+                f"{_KINDS} that answers (skopeo login HOST where it asks who you are; "
+                "lambent doctor --fix installs skopeo)"
+            )
         raise Problem("IMAGE_INVALID", f"{text}: {error}", fix=fix) from None
 
 
