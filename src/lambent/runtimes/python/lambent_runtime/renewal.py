@@ -7,11 +7,14 @@ share no random number, no connection, no event loop and no open file.
 
 import os
 import sys
+import time
 
 from . import transfer
 from .state import STATE
 
 MOST_FOUND = 1000
+LEAVING_S = 0.5
+PF_EXITING = 0x4
 _generators: list = []
 _randoms: list = []
 _loops: list = []
@@ -37,24 +40,46 @@ def renew() -> None:
 
 def _threads():
     """Names of the threads besides this one that a fork would miss."""
-    if len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208
+    if _living() == 1:
         return []
     with open("/proc/self/maps", "rb") as file:  # noqa: PTH123
         maps = file.read()
     if b"openblas" in maps:
         _rest_openblas(maps)
-    others = len(os.listdir("/proc/self/task")) - 1  # noqa: PTH208
     threading = sys.modules.get("threading")
     python: list = []
     if threading is not None:
         main = threading.main_thread()
         python = [t for t in threading.enumerate() if t.is_alive() and t is not main]
     names = ["Python thread %s" % thread.name for thread in python]
-    foreign = others - len(python)
-    owner = _pool_owner(maps) if foreign > 0 else ""
-    if owner:
+    owner = _pool_owner(maps)
+    foreign = _foreign(len(python)) if owner else 0
+    if foreign:
         names.append("%d threads of %s" % (foreign, owner))
     return names
+
+
+def _foreign(python: int) -> int:
+    """How many threads Python does not know; those that are about to end have a moment for it."""
+    end = time.monotonic() + LEAVING_S
+    while True:
+        foreign = _living() - 1 - python
+        if foreign <= 0 or time.monotonic() > end:
+            return max(foreign, 0)
+        time.sleep(0.005)
+
+
+def _living() -> int:
+    """The threads of this process. The kernel shows one for a while after it has been joined."""
+    found = 0
+    for task in os.listdir("/proc/self/task"):  # noqa: PTH208
+        try:
+            with open("/proc/self/task/%s/stat" % task, "rb") as file:  # noqa: PTH123
+                flags = int(file.read().rpartition(b")")[2].split()[6])
+        except OSError:  # it has just ended
+            continue
+        found += not flags & PF_EXITING
+    return found
 
 
 def _rest_openblas(maps) -> None:
