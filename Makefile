@@ -28,7 +28,7 @@ up: $(READY) ## run the platform in the foreground on http://127.0.0.1:9000
 test: $(READY) ## every test (under 15 minutes on two cores)
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
-check: $(READY) ## format, lint, types, floor plan and the fast tests (about a minute)
+check: $(READY) ## format, lint, types, floor plan and the fast tests (about two minutes)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy

@@ -113,6 +113,7 @@ def test_every_explanation_is_of_a_code_that_is_raised():
     assert not stale, "remove them from src/lambent/problems/"
 
 
+@pytest.mark.slow
 def test_every_kind_of_our_errors_has_codes():
     """A new subclass of LambentError must be one whose codes the walk understands."""
     named = {"ConfigurationError", "SandboxError", "AwsError", "Problem", "InvalidStateTransition"}
@@ -150,6 +151,7 @@ def test_a_reference_leads_to_a_heading():
     assert reference("SomethingOfAws") is None
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_says_code_fix_and_page(tmp_path):
     (tmp_path / "lambent.sqlite").write_text("not a database, " * 100)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -27,12 +27,14 @@ def test_set_makes_moves_and_splits(live, make) -> None:
     assert [alias["name"] for alias in listed["aliases"]] == ["beta", "production"]
 
 
+@pytest.mark.slow
 def test_on_a_terminal(live) -> None:
     screen = live.on_terminal("alias", "ls", "live")
     assert screen.returncode == 0
     assert "production  1" in screen.text
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said(live) -> None:
     done = live.run("alias", "set", "live", "nobody")
     assert done.returncode == 1

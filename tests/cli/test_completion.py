@@ -26,6 +26,7 @@ def ask(place, line, shell="bash"):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_verbs_and_flags(place):
     assert ask(place, "lambent ") == [f"plain,{name}" for name in VERBS]
     assert ask(place, "lambent de") == ["plain,dev" if n == "dev" else f"plain,{n}"
@@ -50,6 +51,7 @@ def test_zsh_gets_descriptions(place):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_functions_of_the_template_and_of_the_server(place):
     (place.folder / "template.yaml").write_text(
         "Resources: {F: {Type: AWS::Serverless::Function, Properties: "

@@ -81,6 +81,7 @@ def test_show_says_where_each_value_came_from(place):
     assert one == {"port": shown["port"]}
 
 
+@pytest.mark.slow
 def test_the_server_has_what_the_project_says(place):
     """`config show` would lie if `up` did not read the same."""
     (place.folder / "template.yaml").write_text(TEMPLATE % "region: eu-north-1")

@@ -19,6 +19,7 @@ def cost(place, *words: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_what_was_billed_to_the_picodollar(live, spent) -> None:
     found = cost(live)
     assert set(found) == {
@@ -38,6 +39,7 @@ def test_what_was_billed_to_the_picodollar(live, spent) -> None:
     assert found["prices"]["date"]
 
 
+@pytest.mark.slow
 def test_what_if(live, spent) -> None:
     found = cost(live, "--what-if", "memory=512,1024", "--what-if", "requests=1e6,2000000")
     rows = {row["label"]: row for row in found["what_if"]}
@@ -58,6 +60,7 @@ def test_what_if(live, spent) -> None:
     assert free["month"]["cost"]["total_pico"] == 0
 
 
+@pytest.mark.slow
 def test_on_a_terminal(live, spent) -> None:
     screen = live.on_terminal("cost", "priced", "--what-if", "memory=1024,2048")
     assert screen.returncode == 0

@@ -29,6 +29,7 @@ def test_the_event_is_what_a_function_url_sends(live) -> None:
     assert (http["method"], http["path"], http["protocol"]) == ("POST", "/echo", "HTTP/1.1")
 
 
+@pytest.mark.slow
 def test_data_is_a_form_as_with_curl(live, tmp_path) -> None:
     (tmp_path / "body").write_text("b=2\n")
     done = live.run("curl", "live", "/echo", "-d", "a=1", "-d", f"@{tmp_path}/body", "-X", "put")
@@ -41,6 +42,7 @@ def test_data_is_a_form_as_with_curl(live, tmp_path) -> None:
     assert event["body"] == "YQpi"
 
 
+@pytest.mark.slow
 def test_status_headers_cookies_and_bodies_come_back(live, tmp_path) -> None:
     pot = curl(live, "/teapot")
     assert (pot["status"], pot["body"]) == (418, "short and stout")
@@ -56,6 +58,7 @@ def test_status_headers_cookies_and_bodies_come_back(live, tmp_path) -> None:
     assert (image["body"], image["base64"]) == ("/wA=", True)
 
 
+@pytest.mark.slow
 def test_on_a_terminal(live) -> None:
     screen = live.on_terminal("curl", "live", "/teapot")
     assert screen.returncode == 0

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 
 def deploy(place, *words: str, cwd) -> dict:
     done = place.run("deploy", "--json", *words, cwd=cwd)
@@ -8,6 +10,7 @@ def deploy(place, *words: str, cwd) -> dict:
     return facts
 
 
+@pytest.mark.slow
 def test_the_shape_of_the_answer_is_stable(served) -> None:
     facts = deploy(served, cwd=served.folder / "hello")
     assert set(facts) == {
@@ -18,6 +21,7 @@ def test_the_shape_of_the_answer_is_stable(served) -> None:
     assert (facts["function"], facts["version"], facts["code_changed"]) == ("hello", "1", False)
 
 
+@pytest.mark.slow
 def test_flags_without_a_template(served, tmp_path) -> None:
     (tmp_path / "app.py").write_text(
         "import os\ndef main(event, context):\n    return os.environ['GREETING'], context.memory_limit_in_mb\n"
@@ -30,6 +34,7 @@ def test_flags_without_a_template(served, tmp_path) -> None:
     assert answer["payload"] == ["hi=there", "256"]
 
 
+@pytest.mark.slow
 def test_flags_over_a_template(served) -> None:
     facts = deploy(served, "--name", "renamed", "--memory", "300", cwd=served.folder / "hello")
     assert (facts["function"], facts["created"]) == ("renamed", True)
@@ -37,6 +42,7 @@ def test_flags_over_a_template(served) -> None:
     assert again["changed"] == ["MemorySize"]
 
 
+@pytest.mark.slow
 def test_a_canary(served, tmp_path) -> None:
     served.run("init", "canary", cwd=tmp_path)
     folder = tmp_path / "canary"
@@ -47,6 +53,7 @@ def test_a_canary(served, tmp_path) -> None:
     assert deploy(served, cwd=folder)["weights"] == {"2": 1.0}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_missing_is_made_by_its_script(served, tmp_path) -> None:
     served.run("init", "trained", cwd=tmp_path)
     folder = tmp_path / "trained"
@@ -71,6 +78,7 @@ def test_a_model_that_is_missing_is_made_by_its_script(served, tmp_path) -> None
     assert "no data today" in failed.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_deployed_with_a_named_function_is_said(served, tmp_path) -> None:
     served.run("init", "partly", cwd=tmp_path)
     folder = tmp_path / "partly"

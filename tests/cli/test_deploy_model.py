@@ -86,12 +86,14 @@ def test_a_compiled_model_becomes_a_function_with_a_url(served, tmp_path, monkey
     assert "InvalidFeatures" in wrong.stdout + wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_without_model_json_is_refused(served, tmp_path) -> None:
     done = served.run("deploy", "--model", ".", cwd=tmp_path)
     assert done.returncode == 1
     assert "MODEL_PACKAGE_INVALID" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_that_lies_nowhere_is_said_so(served, tmp_path) -> None:
     done = served.run("deploy", "--model", "churn/1", cwd=tmp_path)
     assert done.returncode == 2

@@ -46,6 +46,7 @@ def test_nothing_new_code_and_new_settings(live, make) -> None:
     assert (back["changes"], back["alias"]["before"], back["alias"]["after"]) == (True, "1", "2")
 
 
+@pytest.mark.slow
 def test_a_function_that_is_not_there_yet(live) -> None:
     assert live.run("init", "unborn").returncode == 0
     folder = live.folder / "unborn"
@@ -55,6 +56,7 @@ def test_a_function_that_is_not_there_yet(live) -> None:
     assert live.run("fn", "show", "unborn").returncode == 1  # and is not there now
 
 
+@pytest.mark.slow
 def test_on_a_terminal(live) -> None:
     folder = live.folder / "live"
     screen = live.on_terminal("diff", cwd=folder)

@@ -32,6 +32,7 @@ def inside(place, how, before, *flags):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_there_and_the_taken_port(place):
     report, findings = by_name(place.run("doctor"))
     assert findings["port"]["status"] == "ok"
@@ -61,6 +62,7 @@ def test_a_container_with_a_masked_proc(place):
     assert "systempaths=unconfined" in findings["user namespaces"]["fix"]
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @needs_root
 @needs_unshare
@@ -98,6 +100,7 @@ def favoured():
     return any("favordynmods" in line for line in CGROUP2.read_text().splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @needs_root
 def test_fix_changes_what_is_safe_and_says_so(place):

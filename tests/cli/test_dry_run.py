@@ -3,9 +3,12 @@
 import json
 import zipfile
 
+import pytest
+
 NOWHERE = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nowhere"}
 
 
+@pytest.mark.slow
 def test_commands_with_placeholders_and_a_zip(place) -> None:
     assert place.run("init", "one").returncode == 0
     folder = place.folder / "one"

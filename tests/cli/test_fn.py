@@ -28,6 +28,7 @@ def test_variables_are_named_and_not_shown(live, make) -> None:
     assert "swordfish" not in done.stdout
 
 
+@pytest.mark.slow
 def test_on_a_terminal(live) -> None:
     screen = live.on_terminal("fn", "ls")
     assert screen.returncode == 0

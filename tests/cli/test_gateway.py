@@ -1,12 +1,15 @@
 import json
 import urllib.request
 
+import pytest
+
 
 def get(url: str):
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_routes_are_added_listed_and_removed(served) -> None:
     made = served.run("gateway", "add", "shop", "GET /items/{id}", "hello")
     assert made.returncode == 0, made.stderr
@@ -44,6 +47,7 @@ def test_routes_are_added_listed_and_removed(served) -> None:
     assert "Gateway not found: shop" in gone.stderr
 
 
+@pytest.mark.slow
 def test_the_events_of_a_template_are_deployed(served, tmp_path) -> None:
     served.run("init", "shop", cwd=tmp_path)
     folder = tmp_path / "shop"

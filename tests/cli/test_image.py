@@ -102,6 +102,7 @@ def test_an_image_is_served_where_people_know_it(live, project, place) -> None:
         process.stdout.close()
 
 
+@pytest.mark.slow
 def test_built_and_measured(place) -> None:
     folder = place.folder / "app"
     folder.mkdir()
@@ -165,6 +166,7 @@ def test_flags_stand_over_a_dockerfile(place) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_machine_that_does_not_isolate_is_said_at_once(place) -> None:
     (place.folder / "app.py").write_text("")
     done(place, "image", "build", ".", "--base", "scratch", "--cmd", "a.b")

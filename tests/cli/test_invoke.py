@@ -43,6 +43,7 @@ def test_bad_json_is_found_before_anything_is_sent() -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_shape_of_the_answer_is_stable(served) -> None:
     done = served.run("invoke", "hello", "-i", "a=1", "--qualifier", "production")
     assert done.returncode == 0, done.stderr
@@ -62,6 +63,7 @@ def test_from_stdin_and_raw(served) -> None:
     assert json.loads(done.stdout) == {"b": 2}
 
 
+@pytest.mark.slow
 def test_a_function_that_fails_is_exit_code_5(served) -> None:
     done = served.run("invoke", "hello", "-i", "fail=broken")
     assert done.returncode == 5
@@ -84,6 +86,7 @@ def test_an_unknown_function(served) -> None:
     assert "fix   lambent deploy" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_stream_comes_part_by_part(served) -> None:
     done = served.run("invoke", "hello", "--stream", "-i", "a=1")
     assert done.returncode == 0, done.stderr

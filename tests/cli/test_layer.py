@@ -5,6 +5,7 @@ import zipfile
 import pytest
 
 
+@pytest.mark.slow
 def test_a_folder_is_published_listed_shown_and_deleted(live) -> None:
     folder = live.folder / "shared"
     (folder / "python").mkdir(parents=True)

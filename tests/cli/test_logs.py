@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 def test_lines_as_ndjson(served) -> None:
     served.run("invoke", "hello", "-i", "mark=first")
     done = served.run("logs", "hello")
@@ -16,6 +17,7 @@ def test_lines_as_ndjson(served) -> None:
     assert any(line["message"].startswith("REPORT RequestId:") for line in lines)
 
 
+@pytest.mark.slow
 def test_the_function_of_the_project(served) -> None:
     served.run("invoke", "hello")
     assert served.run("logs", cwd=served.folder / "hello").stdout
@@ -54,6 +56,7 @@ def messages(place, *words: str) -> list[str]:
     return [json.loads(line)["message"] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_lines_of_one_request(live) -> None:
     first = request_id(live, "-i", "mark=one")
     second = request_id(live, "-i", "fail=two")
@@ -67,6 +70,7 @@ def test_the_lines_of_one_request(live) -> None:
     assert messages(live, "--request", "00000000-0000") == []
 
 
+@pytest.mark.slow
 def test_only_errors_and_only_what_matches(live) -> None:
     request_id(live, "-i", "mark=fine")
     request_id(live, "-i", "fail=broken")
@@ -79,6 +83,7 @@ def test_only_errors_and_only_what_matches(live) -> None:
     assert messages(live, "--grep", "broken", "--errors", "--since", "1d")
 
 
+@pytest.mark.slow
 def test_since_a_moment(live) -> None:
     request_id(live, "-i", "mark=timed")
     assert messages(live, "--since", "2026-01-01T00:00")

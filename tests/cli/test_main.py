@@ -105,6 +105,7 @@ def test_a_setting_that_cannot_be_honoured(place) -> None:
     assert "error[SETTING_INVALID] setting 'port' from LAMBENT_PORT" in done.stderr
 
 
+@pytest.mark.slow
 def test_version_and_env(place) -> None:
     assert set(json.loads(place.run("version").stdout)) == {"version", "python"}
     url = "http://127.0.0.1:4566"

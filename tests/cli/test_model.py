@@ -23,6 +23,7 @@ def lambent(tmp_path):
     return lambent
 
 
+@pytest.mark.slow
 def test_push_list_show_and_remove(lambent, tmp_path):
     (tmp_path / "model.skops").write_bytes(b"contents")
     where = ["--registry", f"file://{tmp_path}/registry"]
@@ -43,6 +44,7 @@ def test_failures_have_a_code_and_a_fix(lambent, tmp_path):
     assert "--task" in told
 
 
+@pytest.mark.slow
 def test_what_a_graph_is_for_is_asked_on_a_terminal_and_an_error_in_a_pipe(place) -> None:
     onnx.save(graphs.of_pictures(graphs.trained(), last=None), place.folder / "digits.onnx")
     words = ["model", "compile", "digits.onnx"]

@@ -43,6 +43,7 @@ def test_on_a_terminal_it_asks(live, make) -> None:
     assert not exists(live, "asked")
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_when_one_is_unknown(live, make) -> None:
     make("innocent")
     done = live.run("rm", "innocent", "nobody", "-y")

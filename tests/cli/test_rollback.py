@@ -38,6 +38,7 @@ def test_to_the_version_before_then_to_one_that_is_named(live, three) -> None:
     assert served(live) == 3
 
 
+@pytest.mark.slow
 def test_a_canary_is_ended(live, three) -> None:
     live.run("alias", "set", "three", "canary", "1", "--weight", "3=10")
     facts = json.loads(live.run("rollback", "three", "--alias", "canary").stdout)
@@ -47,6 +48,7 @@ def test_a_canary_is_ended(live, three) -> None:
     assert facts["changed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "fix", "exit_code"),
     [

@@ -121,6 +121,7 @@ def test_the_life_of_a_project(served, project):
     assert "error[STACK_MISSING]" in served.run("rm", "-y", cwd=folder).stderr
 
 
+@pytest.mark.slow
 def test_flags_of_one_function_are_refused(served, project):
     done = served.run("deploy", "--memory", "256", cwd=project())
     assert done.returncode == 2
@@ -135,6 +136,7 @@ def test_a_file_that_is_not_taken_along_is_named(served, project):
     assert "Api.DefinitionUri" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_nobody_makes_here_is_named(served, project):
     done = served.run("deploy", cwd=project(Machine={"Type": "AWS::EC2::Instance"}))
     assert done.returncode == 1

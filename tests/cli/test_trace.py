@@ -14,6 +14,7 @@ def trace(place, *words: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_cold_request_then_a_warm_one(live, make) -> None:
     make("traced", "def handler(event, context):\n    return event\n")
     cold = json.loads(live.run("invoke", "traced").stdout)
@@ -72,6 +73,7 @@ def test_after_a_restart_the_log_is_all_there_is(place, tmp_path) -> None:
     assert "from the log alone" in screen.text
 
 
+@pytest.mark.slow
 def test_a_request_that_failed(live) -> None:
     request_id = invoke(live, "-i", "fail=traced")
     found = trace(live, request_id, "live")

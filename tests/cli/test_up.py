@@ -25,6 +25,7 @@ def healthy(url: str) -> bool:
         return answer.status == 200
 
 
+@pytest.mark.slow
 def test_up_in_the_background_then_down(place) -> None:
     started = json.loads(place.run("up", "-d").stdout)
     assert started["started"]
@@ -86,6 +87,7 @@ def test_a_record_of_another_process_is_not_believed(place) -> None:
     assert local.running(data) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_in_the_foreground_until_a_signal_drains_it(place, number: signal.Signals) -> None:
     command = [str(Path(sys.executable).parent / "lambent"), "up"]

@@ -259,3 +259,11 @@ def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 @pytest.fixture(name="until")
 def _until() -> Callable[..., Any]:
     return until
+
+
+def pytest_collection_modifyitems(items):
+    """Everything here drives a live server: `make check` leaves all of it to `make test`."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)

@@ -118,6 +118,7 @@ def test_an_object_past_the_limit_is_not_downloaded_to_its_end(world, s3, monkey
     world(main, aws_endpoint_url=s3.endpoint)
 
 
+@pytest.mark.slow
 def test_an_s3_that_cannot_be_reached(world, s3):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

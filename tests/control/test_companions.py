@@ -66,6 +66,7 @@ def test_a_role_that_iam_does_not_know_cannot_be_assumed(world, aws):
     world(main, aws_endpoint_url=aws.url)
 
 
+@pytest.mark.slow
 def test_subnets_and_groups_are_looked_up_and_tell_the_vpc(world, aws):
     ec2 = aws("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]
@@ -98,6 +99,7 @@ def test_subnets_and_groups_are_looked_up_and_tell_the_vpc(world, aws):
     world(main, aws_endpoint_url=aws.url)
 
 
+@pytest.mark.slow
 def test_keys_queues_and_topics_must_exist(world, aws):
     async def main(w):
         assert (await refused(w.create(KMSKeyArn=KEY))).startswith(

@@ -115,6 +115,7 @@ def test_another_function_s_envelope_does_not_open(world, kms):
     world(after_a_restart, aws_endpoint_url=kms.url)
 
 
+@pytest.mark.slow
 def test_without_kms_a_version_is_locked_until_it_is_back(world, kms, monkeypatch):
     monkeypatch.setattr(registry, "LOCKED_S", 5.0)
 
@@ -146,6 +147,7 @@ def test_without_kms_a_version_is_locked_until_it_is_back(world, kms, monkeypatc
     world(after_a_restart, aws_endpoint_url=AWAY)
 
 
+@pytest.mark.slow
 def test_new_variables_end_a_lock(world, kms):
     async def main(w):
         await w.create("f", Environment=variables(), KMSKeyArn=kms.key)
@@ -186,6 +188,7 @@ def refusing():
     server.server_close()
 
 
+@pytest.mark.slow
 def test_what_kms_says_is_passed_on(world, kms, refusing, monkeypatch):
     async def main(w):
         await w.create("f", Environment=variables(), KMSKeyArn=kms.key)

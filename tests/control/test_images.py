@@ -112,6 +112,7 @@ def test_what_does_not_go_together_is_refused(world):
     world(main)
 
 
+@pytest.mark.slow
 def test_where_ecr_is_configured_the_image_must_be_there(world, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

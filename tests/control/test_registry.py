@@ -248,6 +248,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_change(tmp_path, world):
     here = Path(__file__).parent
     child = subprocess.Popen(

@@ -74,6 +74,7 @@ def words(command):
     return shlex.split(inner.partition(" | ")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", [False, True])
 def test_the_aws_cli_takes_every_command(cli, image):
     asked = []

@@ -44,6 +44,7 @@ def call(aws: Aws, name: str, qualifier: str = "production") -> Any:
     return json.loads(answer["Payload"].read())
 
 
+@pytest.mark.slow
 def test_create_then_call_through_the_alias(aws: Aws, plan: FunctionPlan) -> None:
     plan = replace(
         plan,
@@ -79,6 +80,7 @@ def test_nothing_changed_makes_no_version(aws: Aws, plan: FunctionPlan) -> None:
     assert aws.functions.get_function_configuration(FunctionName=plan.name)["RevisionId"] == before
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_changed(aws: Aws, plan: FunctionPlan) -> None:
     ship(aws, plan, answers("one"))
     configured = ship(aws, replace(plan, memory_mb=512, environment={"BB": "2"}))
@@ -95,6 +97,7 @@ def test_what_is_no_longer_wanted_goes_back_to_the_default(aws: Aws, plan: Funct
     assert ship(aws, plan).changed == ("Description", "Environment", "Timeout")
 
 
+@pytest.mark.slow
 def test_a_canary_gets_its_share_and_is_then_promoted(aws: Aws, plan: FunctionPlan) -> None:
     ship(aws, plan, answers("old"))
     canary = ship(aws, plan, answers("new"), canary_percent=10)

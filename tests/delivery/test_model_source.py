@@ -59,6 +59,7 @@ def test_a_model_of_a_bucket_is_read_by_the_function(package, tmp_path):
     assert model_source.Source(package, "https://host/models").policies == ()
 
 
+@pytest.mark.slow
 def test_an_archive_on_a_web_server_is_pinned_by_its_checksum(package, tmp_path):
     from lambent_inference.models.package import sha256
 

@@ -5,6 +5,7 @@ import os
 import pytest
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_the_call_and_tmp_survives_but_memory_does_not(engine):
     source = """
 import os, time
@@ -34,6 +35,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
@@ -61,6 +63,7 @@ def test_a_runtime_that_leaves_is_an_exit_error(engine, statement, reason):
     engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="memory cgroups need root")
 def test_out_of_memory(engine):

@@ -118,6 +118,7 @@ def test_an_environment_that_starts_later_imports_bytecode(world, sandbox):
     world(scenario, sandbox=sandbox)
 
 
+@pytest.mark.slow
 def test_an_environment_that_runs_already_sees_no_change(world):
     source = "import os\ndef handler(e, c): return sorted(os.listdir('.')) + [os.getcwd()]\n"
 
@@ -132,6 +133,7 @@ def test_an_environment_that_runs_already_sees_no_change(world):
     world(scenario, settle_s=3.0)
 
 
+@pytest.mark.slow
 def test_each_package_once_and_only_those_in_use(world):
     async def scenario(w):
         w.function({"app.py": HELPER}, "old")
@@ -173,6 +175,7 @@ def test_a_server_that_stops_ends_the_compiler_and_leaves_nothing_half_made(worl
     world(scenario, sandbox=sandbox)
 
 
+@pytest.mark.slow
 def test_a_compiler_that_is_killed_costs_one_source(world):
     async def scenario(w):
         w.function({k: MANY[k] for k in list(MANY)[:30]} | {"zz.py": HELPER})

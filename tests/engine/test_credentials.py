@@ -59,6 +59,7 @@ def issue(settings, identities=NOBODY):
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_sts_gives_them_where_it_is_configured():
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
@@ -130,6 +131,7 @@ class Numbered:
         return Credentials(f"KEY{self.issued}", "secret", "token", self.lifetime_s)
 
 
+@pytest.mark.slow
 def test_an_environment_is_given_back_before_its_credentials_end(engine):
     async def main(e):
         e.dispatcher._launcher._credentials = Numbered(2.0)

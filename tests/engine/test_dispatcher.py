@@ -34,6 +34,7 @@ def test_two_calls_at_once_never_share_an_environment(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_five_hundred_callers_of_a_reservation_of_five(engine):
     async def scenario(e):
         e.function(SLEEP, reserved=5)
@@ -53,6 +54,7 @@ def test_five_hundred_callers_of_a_reservation_of_five(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_waiting_call_takes_whichever_environment_is_free_first(engine):
     async def scenario(e):
         e.function("import time\ntime.sleep(1)\n" + SLEEP)
@@ -69,6 +71,7 @@ def test_a_waiting_call_takes_whichever_environment_is_free_first(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_an_update_lets_running_calls_finish_on_the_old_code(engine):
     async def scenario(e):
         e.function(
@@ -146,6 +149,7 @@ def test_under_memory_pressure_the_longest_idle_goes_first(engine):
     engine(scenario, memory_limit_mb=70)
 
 
+@pytest.mark.slow
 def test_when_memory_is_full_of_running_calls_the_next_is_throttled(engine):
     async def scenario(e):
         e.function("x = b'x' * (20 << 20)\n" + SLEEP)

@@ -120,6 +120,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_frozen_environment_thaws_for_its_next_call(engine):
     source = """
 import threading, time

@@ -119,6 +119,7 @@ def test_an_external_extension_hears_of_every_invoke_and_of_the_end(engine, laye
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_the_next_invoke_waits_for_the_extensions_and_report_counts_them(engine, layer):
     slow = FOLLOW.replace(
         "    say(status, json.dumps(event))",

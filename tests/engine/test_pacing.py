@@ -86,6 +86,7 @@ def pacer(machine, *, cores=1, wait_s=20.0):
     return made
 
 
+@pytest.mark.slow
 def test_a_busy_machine_runs_few_inits_and_an_idle_one_many():
     async def most_at_once(load):
         machine = Machine(load=load)
@@ -219,6 +220,7 @@ def test_closing_lets_everybody_go():
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 60)), min_size=1, max_size=40),

@@ -65,6 +65,7 @@ def test_they_stand_before_anybody_calls_and_serve_first(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_more_calls_than_provisioned_spill_over(engine):
     async def scenario(e):
         e.function(KIND)
@@ -133,6 +134,7 @@ def test_a_failed_init_is_failed_until_it_is_put_again(engine, tmp_path):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_fewer_and_none_are_given_back(engine):
     async def scenario(e):
         e.function(KIND)
@@ -151,6 +153,7 @@ def test_fewer_and_none_are_given_back(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_idle_ones_outlive_the_others(engine):
     async def scenario(e):
         e.function(KIND)
@@ -178,6 +181,7 @@ def test_they_move_to_another_version(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forks")
 def test_with_snapshots_they_cost_megabytes(engine):
     ballast_mb, count = 80, 8

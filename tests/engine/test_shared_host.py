@@ -49,6 +49,7 @@ async def until(condition):
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_workers_of_one_environment_share_one_init(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=4)
@@ -67,6 +68,7 @@ def test_workers_of_one_environment_share_one_init(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_more_than_one_environment_takes_begins_another(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=2)
@@ -76,6 +78,7 @@ def test_more_than_one_environment_takes_begins_another(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_tmp_is_shared(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=2)
@@ -86,6 +89,7 @@ def test_tmp_is_shared(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("event", "options", "kind"),
     [
@@ -110,6 +114,7 @@ def test_one_that_ends_badly_leaves_the_others_alone(engine, event, options, kin
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_killed_template_takes_its_workers_and_another_begins(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=2)
@@ -173,6 +178,7 @@ def test_output_stands_with_its_own_invoke(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_idle_workers_and_their_environment_are_given_back(engine):
     async def scenario(e):
         e.function(WORKER, max_concurrency=2)
@@ -244,6 +250,7 @@ def custom(engine):
     return run
 
 
+@pytest.mark.slow
 def test_a_runtime_behind_http_gets_several_at_once(custom):
     async def scenario(e):
         found = await asyncio.gather(*(e.answer({"n": n, "sleep": 1}) for n in range(3)))
@@ -257,6 +264,7 @@ def test_a_runtime_behind_http_gets_several_at_once(custom):
     custom(scenario)
 
 
+@pytest.mark.slow
 def test_a_runtime_behind_http_that_dies_takes_all_and_comes_back(custom):
     async def scenario(e):
         await asyncio.gather(*(e.answer({"sleep": 0.3}) for _ in range(3)))
@@ -270,6 +278,7 @@ def test_a_runtime_behind_http_that_dies_takes_all_and_comes_back(custom):
     custom(scenario)
 
 
+@pytest.mark.slow
 def test_a_late_one_behind_http_is_answered_and_the_others_go_on(custom):
     async def scenario(e):
         await asyncio.gather(*(e.answer({"sleep": 0.2}) for _ in range(3)))

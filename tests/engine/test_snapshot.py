@@ -42,6 +42,7 @@ async def _until(condition):
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_spare_is_made_ahead_and_replaced(engine):
     source = "def handler(event, context):\n    return context.log_stream_name\n"
 
@@ -69,6 +70,7 @@ def test_a_spare_is_made_ahead_and_replaced(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_template_that_nobody_uses_is_given_back_and_made_again(engine):
     source = "import uuid\nmade = uuid.uuid4().hex\ndef handler(event, context):\n    return made\n"
 
@@ -172,6 +174,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_under_memory_pressure_what_no_environment_uses_is_given_back(engine):
     source = "ballast = bytearray(b'x') * (60 << 20)\ndef handler(event, context):\n    return 1\n"
 

@@ -107,6 +107,7 @@ def test_nothing_is_left_to_a_fork_before_its_function_runs(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_attacks_on_siblings_the_template_and_the_kernel_are_refused(engine):
     async def scenario(engine):
         engine.function(ATTACKER, snap_start=True)
@@ -126,6 +127,7 @@ def test_attacks_on_siblings_the_template_and_the_kernel_are_refused(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_every_namespace_is_a_forks_own(engine):
     async def scenario(engine):
         engine.function(ATTACKER, snap_start=True)
@@ -141,6 +143,7 @@ def test_every_namespace_is_a_forks_own(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["write", "listen", "abstract"])
 def test_files_ports_and_names_are_a_forks_own(engine, what):
     async def scenario(engine):
@@ -174,6 +177,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_when_a_template_is_killed_it_is_made_again(engine):
     async def scenario(engine):
         engine.function(ATTACKER, snap_start=True)

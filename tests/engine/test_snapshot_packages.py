@@ -99,6 +99,7 @@ def test_openmp_pools_of_one_thread_are_forked_and_others_are_named(engine, laye
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_openblas_with_threads_is_forked(engine, layer):
     source = """
 import time
@@ -122,6 +123,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_onnxruntime_with_threads_is_named(engine, layer):
     source = """
 import os
@@ -181,6 +183,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_clients_with_open_connections_connect_again(engine, layer):
     names = ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
 
@@ -249,6 +252,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_weights_in_files_stay_there_and_little_is_written(engine, layer):
     """Each fork reads all of 64 MB of mapped weights and of 100,000 objects."""
     numpy = pytest.importorskip("numpy")

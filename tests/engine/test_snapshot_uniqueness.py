@@ -32,6 +32,7 @@ async def _answers(engine, payload=None):
     return answers
 
 
+@pytest.mark.slow
 def test_random_numbers_differ_in_every_fork(engine):
     async def scenario(engine):
         engine.function(RANDOM, snap_start=True)
@@ -54,6 +55,7 @@ def _with_packages(engine, *names):
             shutil.copytree(libraries, target.code_path / libraries.name)
 
 
+@pytest.mark.slow
 def test_numpy_generators_made_at_import_differ_in_every_fork(engine):
     pytest.importorskip("numpy")
     source = """
@@ -106,6 +108,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_a_loop_made_at_import_works_in_forks_side_by_side(engine):
     async def scenario(engine):
         engine.function(LOOP, snap_start=True)
@@ -124,6 +127,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_mangum_answers_in_six_forks_at_once_on_a_busy_machine(engine):
     pytest.importorskip("mangum")
     source = """
@@ -208,6 +212,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_connections_are_cut_and_files_are_a_forks_own(engine):
     async def scenario(engine):
         engine.function(CONNECTIONS, snap_start=True)
@@ -270,6 +275,7 @@ def test_a_restore_may_take_ten_seconds(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_credentials_come_from_the_environments_own_endpoint(engine):
     source = """
 import json, os, urllib.request
@@ -301,6 +307,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_after_a_time_out_memory_is_new_and_tmp_survives(engine):
     source = """
 import os, time
@@ -328,6 +335,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_memory_that_is_shared_with_the_template_counts(engine):
     source = """
 ballast = bytearray(b"x") * (60 << 20)
@@ -346,6 +354,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_boto3_client_made_in_init_uses_the_environments_own_credentials(engine):
     source = """
 import time
@@ -371,6 +380,7 @@ def handler(event, context):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_onnxruntime_of_one_thread_answers_in_forks(engine):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("numpy")

@@ -91,6 +91,7 @@ def test_what_does_not_stream_never_begins_to(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_paused_flow_stops_the_runtime_and_goes_on(engine):
     async def scenario(it):
         it.function(PARTS)
@@ -112,6 +113,7 @@ def test_a_paused_flow_stops_the_runtime_and_goes_on(engine):
     engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_flow_that_nobody_resumes_ends_with_the_function_s_time(engine):
     async def scenario(it):
         it.function(PARTS, timeout_s=2)

@@ -137,6 +137,7 @@ def run(engine, tmp_path, *, snap_start=False, wrapped=False, **asked):
     return got
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
 @pytest.mark.parametrize("schema", ["2022-12-13", "2025-01-29"])
 def test_the_telemetry_api(engine, tmp_path, protocol, schema):
@@ -214,6 +215,7 @@ def test_telemetry_of_a_fork_tells_of_its_restore(engine, tmp_path, forks):
     assert by_type["platform.report"]["metrics"]["restoreDurationMs"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "wanted"),
     [

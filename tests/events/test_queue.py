@@ -288,6 +288,7 @@ def test_one_megabyte_passes_and_one_byte_more_does_not(server):
     run(main())
 
 
+@pytest.mark.slow
 def test_memory_holds_a_window_and_disk_the_rest(server):
     async def main():
         async with server(max_in_flight_per_function=4).running() as s:
@@ -417,6 +418,7 @@ def test_events_that_cannot_be_stored_are_refused_and_the_queue_goes_on(server):
     run(main())
 
 
+@pytest.mark.slow
 def test_a_storm_of_events_over_many_functions(server):
     async def main():
         async with server(clock=SystemClock()).running() as s:

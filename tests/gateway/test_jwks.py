@@ -105,6 +105,7 @@ def test_a_file_of_the_owner(tmp_path):
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [

@@ -227,6 +227,7 @@ def test_echo_while_it_comes(run, serving, dial):
     run(main)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", ["stream", "nobody"])
 def test_what_is_not_taken_stays_with_the_client(run, serving, dial, reader):
     """A body of 64 MB against a handler that does not read: it must not end up in our memory."""

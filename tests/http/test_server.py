@@ -30,6 +30,7 @@ async def turn(clock: ManualClock, seconds: float) -> None:
     await settle()
 
 
+@pytest.mark.slow
 def test_a_trickled_head_is_cut_in_total_time(run, serving, dial, echo):
     """Each byte comes well within the limit; together they take too long."""
 

@@ -61,6 +61,7 @@ def test_jpeg_is_decoded_in_full():
         assert (pixels(data) == np.asarray(reference)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (64, 48), (2100, 2000)])
 def test_pillows_memory_is_lent_for_as_long_as_it_is_looked_at(size):
     """Also of pictures over 16 MB, which Pillow would keep in several pieces."""

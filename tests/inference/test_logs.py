@@ -4,6 +4,8 @@ import logging
 import subprocess
 import sys
 
+import pytest
+
 from lambent_inference.app import create_app
 from lambent_inference.service import Service
 from lambent_inference.settings import load
@@ -20,6 +22,7 @@ def test_the_access_log_has_no_queries(known_answers, caplog):
     assert caplog.messages == ['127.0.0.1:1 - "POST /coco/3 HTTP/1.1" 200', "plain"]
 
 
+@pytest.mark.slow
 def test_the_level_is_the_owners():
     code = """
 import logging

@@ -336,6 +336,7 @@ def cut(handler):
     handler.wfile.write(b"half")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

@@ -46,6 +46,7 @@ def batches(rng, count, start=1_000_000, biggest=40):
     return [(ingest + i, times) for i, (ingest, times) in enumerate(found)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_both_ways_from_every_place(tmp_path, seed):
     rng = random.Random(seed)

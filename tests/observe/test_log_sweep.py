@@ -177,6 +177,7 @@ def test_a_file_written_to_since_it_was_chosen_is_spared(run):
     assert run(main) in (["first", "second"], ["second"], [])
 
 
+@pytest.mark.slow
 def test_a_noisy_function_wakes_the_sweep(run):
     """By what it has written, not by the minute."""
 

@@ -130,6 +130,7 @@ def test_a_segment_and_what_is_in_it_become_spans_of_the_same_ids(collector):
     assert collector.headers[0]["x-key"] == "secret"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [

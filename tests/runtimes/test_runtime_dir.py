@@ -77,6 +77,7 @@ def test_made_once(planner, data_dir, make):
     assert not list((data_dir / "runtimes").glob(".making-*/bootstrap.py"))
 
 
+@pytest.mark.slow
 def test_every_file_of_the_runtime_parses_on_3_9(planner, make, tmp_path):
     oldest = interpreters.find("python3.9")
     if oldest is None:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 
+@pytest.mark.slow
 def test_promise_holds(attacks, attack_name):
     result = attacks[attack_name]
     if attack_name == "memory_eater":

@@ -174,6 +174,7 @@ def _cpu_folder(group):
     return next(p for p in group._groups if any((p / name).exists() for name in names))
 
 
+@pytest.mark.slow
 def test_the_cpu_is_throttled_only_while_limited(groups, spawn):
     group = groups.create("cpu", 128, 20)
     folder = _cpu_folder(group)
@@ -211,6 +212,7 @@ def test_the_cpu_is_throttled_only_while_limited(groups, spawn):
     assert throttled() == before
 
 
+@pytest.mark.slow
 def test_a_group_in_the_background_gives_way(groups, spawn):
     """Both want the same processor; one of them hardly gets it."""
     core = min(os.sched_getaffinity(0))

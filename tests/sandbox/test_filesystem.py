@@ -74,6 +74,7 @@ def test_tmp_is_the_functions_own_and_stays(world):
     world.go(main())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="without root /tmp is a tmpfs, which is memory")
 @pytest.mark.root
 def test_tmp_does_not_count_as_memory(world):

@@ -113,6 +113,7 @@ def groups_of(instance):
     return [path for path in places if path.exists()]
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @needs_root
 @pytest.mark.parametrize("cgroups", ["all", "v1"])

@@ -165,6 +165,7 @@ def test_functions_speak_outward_under_the_hosts_address(network, host, spaces):
     assert inner.ask(FAR, 8080) == HOST
 
 
+@pytest.mark.slow
 @root
 @needs_root
 def test_and_reach_nothing_nearer(network, host, spaces):
@@ -184,6 +185,7 @@ def test_and_reach_nothing_nearer(network, host, spaces):
     assert one.ask(METADATA, 53) == HOST, "but a name server there, on its port"
 
 
+@pytest.mark.slow
 @root
 @needs_root
 def test_nobody_outside_reaches_in(network, host, spaces):
@@ -194,6 +196,7 @@ def test_nobody_outside_reaches_in(network, host, spaces):
     assert host.outside.refused(address, 6060)
 
 
+@pytest.mark.slow
 @root
 @needs_root
 def test_a_foreign_source_address_is_dropped(network, host, spaces):

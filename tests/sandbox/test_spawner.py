@@ -72,6 +72,7 @@ def test_closing_the_host_closes_its_sandboxes(world):
     world.go(main())
 
 
+@pytest.mark.slow
 def test_a_spawner_killed_while_a_place_is_built_fails_that_place(world):
     """Its pid 1 dies without a word; whoever waits for it must hear that it is gone."""
 

@@ -60,6 +60,7 @@ def unprivileged_attacks(tmp_path_factory, attack_runner):
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_promise_holds(unprivileged_attacks, attack_name):
     result = unprivileged_attacks[attack_name]
     if attack_name == "memory_eater":
@@ -75,6 +76,7 @@ def container_attacks(tmp_path_factory, attack_runner):
     return attack_runner(tmp_path_factory.mktemp("attacks"), sys.executable, container)
 
 
+@pytest.mark.slow
 def test_promise_holds_for_root_of_a_container(container_attacks, attack_name):
     result = container_attacks[attack_name]
     if attack_name == "memory_eater":

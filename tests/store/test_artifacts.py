@@ -191,6 +191,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_only_whole_packages(tmp_path):
     root = tmp_path / "code"
     for seed in range(4):

@@ -114,6 +114,7 @@ def test_zip64_sizes(attempt):
     assert (attempt(raw=made.getvalue()) / "big").read_bytes() == b"y" * 10
 
 
+@pytest.mark.slow
 def test_zip64_counts(tmp_path):
     package = tmp_path / "z"
     with zipfile.ZipFile(package, "w") as z:
@@ -259,6 +260,7 @@ def test_declared_sizes_are_summed_before_anything_is_written(attempt, tmp_path)
     assert list((tmp_path / "inner/tree").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_one_byte_below_the_limit_passes(tmp_path):
     for size, fits in ((262_144_000 - 1, True), (262_144_000, False)):
@@ -301,6 +303,7 @@ def unpack_capped(package, tree, megabytes=150):
     return child.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_lie_about_the_size_stops_at_the_declared_size(tmp_path):
     package, zeros = tmp_path / "z", bytes(400_000_000)
     package.write_bytes(simple(data=zeros, size=1_000, crc=0))
@@ -309,6 +312,7 @@ def test_a_lie_about_the_size_stops_at_the_declared_size(tmp_path):
     assert sum(f.stat().st_size for f in (tmp_path / "tree").iterdir()) < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_million_entries_in_bounded_memory(tmp_path):
     package = tmp_path / "z"
     names = [b"%06d" % n for n in range(1_000_000)]

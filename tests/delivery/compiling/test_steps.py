@@ -61,6 +61,7 @@ def order(tmp_path, **more):
     return steps.Order(tmp_path / "churn.joblib", tmp_path / "rows.csv", tmp_path / "made", **given)
 
 
+@pytest.mark.slow
 def test_the_package_answers_in_the_server_as_the_model_did(churn, tmp_path):
     from lambent_inference.models import package
     from lambent_inference.models.contract import Predict

@@ -35,6 +35,7 @@ def write_rows(path, count=300):
     frame.assign(digit=labels[1200 : 1200 + count]).to_csv(path, index=False)
 
 
+@pytest.mark.slow
 def test_digits_as_pictures_are_told_as_the_network_tells_them(network, tmp_path):
     onnx.save(graphs.of_pictures(network), tmp_path / "graph.onnx")
     graphs.write_pictures(tmp_path / "pictures", 300)
@@ -77,6 +78,7 @@ def test_logits_of_rows_get_a_label_and_shares(network, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_eight_bits_that_lose_too_much_are_refused_unless_accepted(tmp_path):
     onnx.save(graphs.convolution(harsh=True), tmp_path / "graph.onnx")
     pictures = tmp_path / "pictures"
@@ -131,6 +133,7 @@ def test_weights_beside_the_graph_come_along(tmp_path):
     assert (tmp_path / "made/model.onnx").stat().st_size > 64 * 64 * 4
 
 
+@pytest.mark.slow
 def test_what_cannot_get_smaller_says_so(network, tmp_path):
     onnx.save(graphs.of_rows(network), tmp_path / "graph.onnx")
     write_rows(tmp_path / "rows.csv", 40)

@@ -10,6 +10,7 @@ import json
 import time
 from dataclasses import dataclass, field
 
+import pytest
 from botocore.exceptions import ClientError
 
 from lambent.clock import SystemClock
@@ -157,6 +158,7 @@ def test_shards_that_the_stream_gave_up_are_forgotten():
     assert world.names() == ["1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_an_iterator_that_expired_is_made_anew():
     stream = MemoryStream(expires=1)
     stream.put("a", "1")

@@ -30,6 +30,7 @@ GOLDEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "digest"), GOLDEN)
 def test_equal_to_the_original_to_the_last_bit(before, after, digest):
     resized = resize(picture(*before), *after)

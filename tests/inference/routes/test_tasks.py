@@ -342,6 +342,7 @@ def test_calls_that_are_not_to_be_counted_need_the_secret(client, image):
         assert wrong.status == 500
 
 
+@pytest.mark.slow
 def test_what_breaks_inside_is_told_without_a_trace(client, image, caplog):
     server = client()
 

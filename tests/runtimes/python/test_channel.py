@@ -6,11 +6,14 @@ import os
 import threading
 import time
 
+import pytest
+
 from lambent.runtimes import frames
 
 ECHO = "def handler(event, context):\n    return event\n"
 
 
+@pytest.mark.slow
 def test_six_megabytes_both_ways_and_small_again(start, runtime):
     process = start(ECHO, runtime).ready()
     large = b'"' + b"y" * (6 * 1024 * 1024 - 2) + b'"'
@@ -31,6 +34,7 @@ def test_sizes_around_the_buffer(start):
         assert process.receive() == (frames.RESPONSE, payload)
 
 
+@pytest.mark.slow
 def test_a_frame_in_single_bytes(start, runtime):
     process = start(ECHO, runtime).ready()
     header = b"id\n1\narn\n\n\n\n"
@@ -39,6 +43,7 @@ def test_a_frame_in_single_bytes(start, runtime):
     assert process.receive() == (frames.RESPONSE, b'{"slow": true}')
 
 
+@pytest.mark.slow
 def test_ends_when_the_server_hangs_up(start, runtime):
     source = "import atexit\natexit.register(print, 'left')\n" + ECHO
     process = start(source, runtime).ready()

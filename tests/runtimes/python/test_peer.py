@@ -120,6 +120,7 @@ class Peer:
         return self.posts
 
 
+@pytest.mark.slow
 def test_answers_are_the_peer_s(start, make, tmp_path):
     make.files(tmp_path / "peer", {"app.py": SOURCE})
     peer = Peer(tmp_path / "peer", "app.handler", [{"do": case} for case in CASES])
@@ -132,6 +133,7 @@ def test_answers_are_the_peer_s(start, make, tmp_path):
         assert ours == (frames.RESPONSE if kind == "response" else frames.ERROR, expected), case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handler", BROKEN)
 def test_failed_inits_are_the_peer_s(start, make, tmp_path, handler):
     source = BROKEN[handler]

@@ -33,6 +33,7 @@ print(sorted(counts))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="templates are of Linux")
 @pytest.mark.parametrize(
     ("microseconds", "joined", "found"), [(100_000, 500, "[0]"), (20_000_000, 0, "[1]")]

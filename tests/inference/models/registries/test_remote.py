@@ -39,6 +39,7 @@ def test_what_is_not_there_is_not_found(remote, name):
     assert remote().find(name, None) is None
 
 
+@pytest.mark.slow
 def test_it_is_fetched_once_by_many(remote, registry):
     source = remote()
     with ThreadPoolExecutor(16) as threads:
@@ -94,12 +95,14 @@ def test_an_index_that_was_read_outlives_the_registry(remote, registry, monkeypa
     held(source)
 
 
+@pytest.mark.slow
 def test_a_slow_registry_ends_in_an_error_not_in_waiting(remote, registry):
     registry.faults["weights.onnx"] = [("stall", 0)]
     with pytest.raises((PlatformTimeout, PlatformUnreachable)):
         held(remote(request_s=0.3))
 
 
+@pytest.mark.slow
 def test_a_slow_line_that_moves_is_a_line(remote, registry):
     registry.faults["weights.onnx"] = [("stall", 90_000)] * 3 + [None]
     held(remote(request_s=0.5))
