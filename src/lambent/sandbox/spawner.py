@@ -193,7 +193,10 @@ class Spawner:
             if pid == 0:
                 return
             self._children.discard(pid)
-            wire.send(self._server, wire.encode(wire.GONE, pid))
+            try:
+                wire.send(self._server, wire.encode(wire.GONE, pid))
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the server is gone: `_obey` hears of it next, and all others end
 
     def _end_all(self) -> None:
         for pid in self._children:
